@@ -1,0 +1,19 @@
+"""The test suite: real PostgreSQL and Valkey, created and migrated by the owner, then used as the app role."""
+
+from __future__ import annotations
+
+from config.settings.base import *  # noqa: F403
+from config.settings.base import DATABASES, REST_FRAMEWORK, STORAGES  # noqa: F401
+
+SECRET_KEY = "for-tests-only"  # noqa: S105
+ALLOWED_HOSTS = ["*"]
+# One connection, so that a test's open transaction is visible to everything it calls. tests/conftest.py switches the
+# role to the app's once the schema stands; itsm.tenancy.roles changes it for owner and platform work.
+DATABASES["default"] = {**DATABASES["owner"], "CONN_MAX_AGE": 0}
+for _alias in ("numbers", "platform", "owner"):
+    del DATABASES[_alias]
+DATABASE_ALIASES = {"numbers": "default", "platform": "default", "owner": "default"}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+STORAGES["default"] = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
+CELERY_TASK_ALWAYS_EAGER = False

@@ -1,0 +1,46 @@
+"""What every incident verb does first: fetch through visibility, lock, compare the version, authorise, ask the flow and the policies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from incidents.flow import FLOW, KIND
+from incidents.models import Incident
+from itsm.access.decide import authorize
+from itsm.events.write import UnitOfWork
+from itsm.tickets.fetch import lock_ticket
+from itsm.tickets.flow import State
+from itsm.tickets.models import Ticket
+
+
+def begin(
+    work: UnitOfWork,
+    verb: str,
+    ticket_id: UUID,
+    expected_version: int | None,
+    data: Mapping[str, Any] | None = None,
+) -> tuple[Ticket, Incident, State]:
+    """The locked ticket, its incident part, and the state that ``verb`` leads to.
+
+    Raises NotFound, Forbidden, Conflict, IllegalTransition or PolicyViolation, in the order in which DESIGN lists them.
+    """
+    ticket = lock_ticket(work.actor, ticket_id, expected_version=expected_version, kind=KIND)
+    authorize(work.actor, PERMISSION.get(verb, f"incident.{verb}"), ticket)
+    target = FLOW.move(verb, ticket.state)
+    incident = Incident.objects.get(pk=ticket.pk)
+    work.guard(f"incident.{verb}", ticket, data or {})
+    return ticket, incident, target
+
+
+#: Verbs whose permission has another name.
+PERMISSION = {"take": "ticket.assign"}
+
+
+def enter(work: UnitOfWork, ticket: Ticket, target: State) -> list[int]:
+    """Put the ticket into ``target``; answers the pair [old, new] for the event."""
+    pair = [ticket.state, target.code]
+    ticket.state, ticket.state_category = target.code, target.category
+    work.changed(ticket, "state", "state_category")
+    return pair

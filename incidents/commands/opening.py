@@ -1,0 +1,144 @@
+"""Logging an incident."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from incidents.flow import FLOW, KIND, IncidentState
+from incidents.models import Incident
+from itsm.access.decide import authorize
+from itsm.events.models import Event
+from itsm.events.write import unit_of_work
+from itsm.kernel.actor import Actor
+from itsm.kernel.errors import IllegalTransition, Invalid, Problems
+from itsm.kernel.ids import new_id
+from itsm.tenancy.models import Person, Team
+from itsm.tickets.commands.assignment import check_assignee
+from itsm.tickets.fetch import lock_ticket, reference
+from itsm.tickets.models import Category, LinkKind, Service, Ticket, TicketLink
+from itsm.tickets.numbering import take_numbers
+from itsm.tickets.priority import priority_of
+from itsm.tickets.texts import BODY_MAX, TITLE_MAX, clean_text
+
+CHANNELS = frozenset({"web", "portal", "api", "email", "phone", "self_service", "alert", "import", "ivr", "walk_in"})
+
+
+def open_incident(
+    *,
+    actor: Actor,
+    title: str,
+    description: str = "",
+    impact: int = 3,
+    urgency: int = 3,
+    requester_id: UUID | None = None,
+    service_id: UUID | None = None,
+    category_id: UUID | None = None,
+    team_id: UUID | None = None,
+    assignee_id: UUID | None = None,
+    channel: str = "web",
+    cause: Event | None = None,
+) -> Ticket:
+    """Log an incident in state New. Without a requester it is the actor's own.
+
+    Priority follows from impact and urgency (1 high … 3 low). Raises Invalid naming each bad field, Forbidden when the
+    actor may not log for somebody else.
+    """
+    problems = Problems()
+    clean_title = clean_text(problems, "title", title, limit=TITLE_MAX, required=True, line=True)
+    clean_description = clean_text(problems, "description", description, limit=BODY_MAX)
+    if channel not in CHANNELS:
+        problems.add("channel", "unknown_channel", f"channel must be one of {', '.join(sorted(CHANNELS))}.")
+    problems.raise_if_any()
+    with unit_of_work(actor, cause=cause) as work:
+        requester = requester_id or actor.person_id
+        authorize(actor, "incident.create")
+        if requester != actor.person_id:
+            authorize(actor, "incident.create_for_others")
+        if (team_id or assignee_id) is not None:
+            authorize(actor, "incident.create_for_others")
+        priority = priority_of(actor.tenant_id, impact, urgency)
+        reference(Person, "requester", requester, actor)
+        reference(Service, "service", service_id, actor)
+        reference(Category, "category", category_id, actor)
+        if team_id is not None:
+            if team_id in actor.hidden_teams:
+                raise Invalid.one("team", "unknown_reference", "There is no active team with this id.")
+            reference(Team, "team", team_id, actor)
+        if assignee_id is not None:
+            check_assignee(actor, assignee_id, team_id)
+        state = FLOW.state(IncidentState.NEW)
+        ticket = Ticket(
+            pk=new_id(),
+            tenant_id=actor.tenant_id,
+            kind=KIND,
+            title=clean_title,
+            description=clean_description,
+            state=state.code,
+            state_category=state.category,
+            impact=impact,
+            urgency=urgency,
+            priority=priority,
+            requester_id=requester,
+            opened_by_id=actor.person_id,
+            assignee_id=assignee_id,
+            team_id=team_id,
+            service_id=service_id,
+            category_id=category_id,
+            channel=channel,
+            opened_at=work.now,
+            updated_at=work.now,
+        )
+        work.guard("incident.create", ticket, {})
+        # Last, when nothing can refuse any more: an unused number would be a gap.
+        ticket.number = take_numbers(actor.tenant_id, KIND)[0]
+        work.add(ticket, Incident(tenant_id=actor.tenant_id, ticket_id=ticket.pk))
+        work.emit(
+            "incident.opened",
+            ticket,
+            state=[None, state.code],
+            impact=impact,
+            urgency=urgency,
+            priority=priority,
+            requester=requester,
+            channel=channel,
+            service=service_id,
+            category=category_id,
+            team=team_id,
+            assignee=assignee_id,
+            texts={"title": clean_title, "description": clean_description},
+        )
+    return ticket
+
+
+def open_follow_up(*, actor: Actor, ticket_id: UUID, title: str = "", description: str = "") -> Ticket:
+    """Open a new incident that continues a closed one (which itself never reopens), for the same requester and team."""
+    with unit_of_work(actor) as work:
+        old = lock_ticket(actor, ticket_id, kind=KIND)
+        authorize(actor, "incident.reopen", old)
+        if old.state_category not in {"closed", "canceled"}:
+            raise IllegalTransition(
+                "follow_up",
+                str(FLOW.state(old.state).label),
+                FLOW.allowed(old.state),
+                detail=f"{old.number} is not closed: comment on it or reopen it instead.",
+            )
+        system = Actor.system(actor.tenant_id, "follow_up")
+        ticket = open_incident(
+            actor=actor,
+            title=title or old.title,
+            description=description or old.description,
+            impact=old.impact,
+            urgency=old.urgency,
+            service_id=old.service_id,
+            category_id=old.category_id,
+            requester_id=actor.person_id if old.requester_id is None else None,
+        )
+        new = lock_ticket(system, ticket.pk)
+        new.requester_id, new.team_id = old.requester_id or new.requester_id, old.team_id
+        link = TicketLink(
+            tenant_id=actor.tenant_id, source_id=new.pk, target_id=old.pk, kind=LinkKind.FOLLOWS, created_at=work.now
+        )
+        work.add(link)
+        work.changed(new, "requester", "team")
+        work.emit("ticket.linked", new, target=old.pk, link=LinkKind.FOLLOWS.value)
+    return new

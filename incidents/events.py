@@ -1,0 +1,23 @@
+"""Event kinds of incidents. ``state`` is the pair [old, new] of codes on the wire."""
+
+from itsm.events.kinds import declare, kind
+
+declare(
+    kind(
+        "incident.opened",
+        "state impact urgency priority requester channel",
+        "service category team assignee follow_up_of",
+        texts="title description",
+    ),
+    kind("incident.started", "state", "assignee team"),
+    kind("incident.held", "state hold_reason", "comment"),
+    kind("incident.resumed", "state hold_reason", "comment"),
+    kind("incident.resolved", "state close_code", texts="close_notes"),
+    kind("incident.reopened", "state", texts="reason"),
+    kind("incident.closed", "state", "close_code"),
+    kind("incident.canceled", "state", texts="reason"),
+    kind("incident.merged", "state target"),
+    kind("incident.absorbed", "duplicate watchers"),
+    # History that was recorded elsewhere: what the other system said, row by row.
+    kind("incident.imported", "state", "changes", texts="title"),
+)

@@ -1,0 +1,50 @@
+"""What incidents do by themselves when something happens, in the transaction in which it happens. Wired in config/wiring.py."""
+
+from __future__ import annotations
+
+from incidents.commands.closing import resolve_incident
+from incidents.commands.working import hold_incident, resume_incident, start_incident
+from incidents.flow import FLOW, KIND, IncidentState
+from incidents.models import HoldReason, Incident
+from itsm.events.models import Event
+from itsm.events.write import UnitOfWork
+from itsm.kernel.actor import Actor
+from itsm.tickets.models import Audience, Ticket
+
+
+def resume_on_reply(work: UnitOfWork, event: Event) -> None:
+    """The caller's reply ends Awaiting caller."""
+    if event.payload["audience"] != Audience.PUBLIC or event.actor_id is None:
+        return
+    ticket = Ticket.objects.filter(pk=event.ticket_id, kind=KIND, state=IncidentState.ON_HOLD).first()
+    if ticket is None or ticket.requester_id != event.actor_id:
+        return
+    if Incident.objects.filter(pk=ticket.pk, hold_reason=HoldReason.CALLER).exists():
+        system = Actor.system(work.actor.tenant_id, "resume_on_reply")
+        resume_incident(actor=system, ticket_id=ticket.pk, cause=event)
+
+
+def cascade_to_children(work: UnitOfWork, event: Event) -> None:
+    """Children follow their parent into In Progress, On Hold (except awaiting caller) and Resolved."""
+    children = Ticket.objects.filter(parent_id=event.ticket_id, kind=KIND).order_by("pk")
+    system = Actor.system(work.actor.tenant_id, "follow_parent")
+    for child in children:
+        allowed = FLOW.allowed(child.state)
+        if event.kind == "incident.started" and "start" in allowed:
+            start_incident(actor=system, ticket_id=child.pk, cause=event)
+        elif event.kind == "incident.resumed" and "resume" in allowed:
+            if not Incident.objects.filter(pk=child.pk, hold_reason=HoldReason.CALLER).exists():
+                resume_incident(actor=system, ticket_id=child.pk, cause=event)
+        elif event.kind == "incident.held" and "hold" in allowed:
+            reason = event.payload["hold_reason"]
+            if reason != HoldReason.CALLER:
+                hold_incident(actor=system, ticket_id=child.pk, reason=reason, cause=event)
+        elif event.kind == "incident.resolved" and "resolve" in allowed:
+            parent = Incident.objects.get(pk=event.ticket_id)
+            resolve_incident(
+                actor=system,
+                ticket_id=child.pk,
+                close_code=event.payload["close_code"],
+                close_notes=parent.close_notes,
+                cause=event,
+            )

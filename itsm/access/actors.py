@@ -1,0 +1,121 @@
+"""From a signed-in user or a token to an Actor: the one place where rights are loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Exists, OuterRef, Q
+
+from itsm.access.models import ApiToken
+from itsm.kernel import clock
+from itsm.kernel.actor import Actor, ActorKind, Grant
+from itsm.tenancy.models import Membership
+
+TOKEN_PREFIX = "vbl_"  # noqa: S105 - what secret scanners look for, not a secret
+
+_LOAD = """
+SELECT p.id, p.name, p.language, p.time_zone,
+  (SELECT coalesce(jsonb_agg(jsonb_build_array(g.role, g.process, g.team_id)), '[]'::jsonb) FROM access_rolegrant g
+    WHERE g.tenant_id = p.tenant_id AND g.person_id = p.id AND (g.valid_until IS NULL OR g.valid_until > %(now)s)),
+  (SELECT coalesce(jsonb_agg(t.id), '[]'::jsonb) FROM tenancy_team t
+    WHERE t.tenant_id = p.tenant_id AND t.is_restricted AND NOT EXISTS (SELECT 1 FROM access_rolegrant m
+      WHERE m.tenant_id = p.tenant_id AND m.team_id = t.id AND m.person_id = p.id
+        AND (m.valid_until IS NULL OR m.valid_until > %(now)s)))
+FROM tenancy_person p
+WHERE p.tenant_id = %(tenant)s AND p.id = %(person)s AND p.is_active AND p.erased_at IS NULL
+"""
+
+
+def actor_of_person(tenant_id: UUID, person_id: UUID) -> Actor | None:
+    """The person as an actor with its current grants, in one query; None for somebody disabled or erased."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LOAD, {"now": clock.now(), "tenant": tenant_id, "person": person_id})
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    grants, hidden = _json(row[4]), _json(row[5])
+    return Actor(
+        tenant_id=tenant_id,
+        kind=ActorKind.PERSON,
+        person_id=row[0],
+        name=row[1],
+        language=row[2],
+        time_zone=row[3] or "UTC",
+        grants=frozenset(Grant(role, process or None, UUID(team) if team else None) for role, process, team in grants),
+        hidden_teams=frozenset(UUID(team) for team in hidden),
+    )
+
+
+def _json(value: Any) -> Any:
+    # Django hands jsonb over as text to raw cursors (its JSONField decodes by itself).
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def actor_of_user(tenant_id: UUID, user_id: UUID) -> Actor | None:
+    """The signed-in user inside this tenant; None without a valid membership."""
+    now = clock.now()
+    person_id = (
+        Membership.objects.filter(tenant_id=tenant_id, user_id=user_id, is_active=True)
+        .filter(Q(valid_until__isnull=True) | Q(valid_until__gt=now))
+        .values_list("person_id", flat=True)
+        .first()
+    )
+    return actor_of_person(tenant_id, person_id) if person_id else None
+
+
+def new_secret() -> tuple[str, str, bytes]:
+    """A fresh token: the text to show once, its visible prefix, and the hash to store."""
+    text = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    return text, text[:12], secret_hash(text)
+
+
+def secret_hash(text: str) -> bytes:
+    """SHA-256: enough for 256 random bits, and fast enough to check on every call."""
+    return hashlib.sha256(text.encode("utf-8")).digest()
+
+
+def actor_of_token(tenant_id: UUID, secret: str) -> Actor | None:
+    """The actor behind a bearer token of this tenant: its maker's current rights, capped by the token's scopes.
+
+    None for a token that is unknown, expired, revoked, or whose maker has lost the membership.
+    """
+    now = clock.now()
+    member = Membership.objects.filter(tenant_id=tenant_id, person_id=OuterRef("person_id"), is_active=True).filter(
+        Q(valid_until__isnull=True) | Q(valid_until__gt=now)
+    )
+    token = (
+        ApiToken.objects.filter(tenant_id=tenant_id, secret_hash=secret_hash(secret), revoked_at__isnull=True)
+        .filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now))
+        .filter(Exists(member))
+        .first()
+    )
+    if token is None:
+        return None
+    actor = actor_of_person(tenant_id, token.person_id)
+    if actor is None:
+        return None
+    if token.last_used_at is None or now - token.last_used_at > timedelta(minutes=1):
+        ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
+    return replace(actor, kind=ActorKind.TOKEN, token_id=token.pk, scopes=frozenset(token.scopes))
+
+
+def tenant_of_token(secret: str) -> UUID | None:
+    """The tenant that a token belongs to, before any tenant is known (one of the two narrow functions)."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT itsm_tenant_of_token(%s)", [secret_hash(secret)])
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def tenants_of_user(user_id: UUID) -> list[tuple[UUID, str, str]]:
+    """(id, slug, name) of the tenants that a user may enter, before any tenant is known (the other one)."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tenant_id, slug, name FROM itsm_tenants_of_user(%s) ORDER BY lower(name)", [user_id])
+        return [(row[0], row[1], row[2]) for row in cursor.fetchall()]

@@ -1,0 +1,55 @@
+"""Who hears of an event. Filled once at start-up by config/wiring.py; nothing registers itself anywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from itsm.events.models import Event
+    from itsm.events.write import UnitOfWork
+    from itsm.kernel.errors import Violation
+
+#: Runs in the transaction of the change, after the event is written (clocks, counters).
+Subscriber = Callable[["UnitOfWork", "Event"], None]
+#: Runs later, at least once, in a transaction of its own inside the tenant. Must be idempotent.
+Handler = Callable[["Event"], None]
+#: Answers the policies that a change would break. Called before anything is written.
+Guard = Callable[..., Sequence["Violation"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """A named receiver of events. ``kinds`` are prefixes: ``"incident."`` takes them all, ``""`` everything."""
+
+    name: str
+    kinds: tuple[str, ...]
+    handle: Handler
+
+    def takes(self, kind: str) -> bool:
+        return kind.startswith(self.kinds)
+
+
+@dataclass(slots=True)
+class Wiring:
+    """Everything that is connected to the log of this process."""
+
+    subscribers: list[tuple[tuple[str, ...], Subscriber]] = field(default_factory=list)
+    consumers: dict[str, Consumer] = field(default_factory=dict)
+    guards: list[Guard] = field(default_factory=list)
+    #: Called after commit with the tenant: the fast path to the relay. The sweep does not need it.
+    wake_relay: Callable[[UUID], Any] = lambda _tenant_id: None
+
+    def subscribe(self, kinds: tuple[str, ...], subscriber: Subscriber) -> None:
+        self.subscribers.append((kinds, subscriber))
+
+    def consume(self, consumer: Consumer) -> None:
+        self.consumers[consumer.name] = consumer
+
+    def guard(self, guard: Guard) -> None:
+        self.guards.append(guard)
+
+
+wiring = Wiring()

@@ -1,0 +1,96 @@
+"""The catalogue of event kinds: which payload keys each carries, in which version. Emitting anything else is a bug.
+
+A kind that changes its payload gets a new version and an upcaster from the old one, so that every event ever written can
+be read in today's shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+Payload = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EventKind:
+    """``required`` and ``optional`` are payload keys; ``texts`` are the fields kept beside the event, outside the payload."""
+
+    name: str
+    required: frozenset[str] = frozenset()
+    optional: frozenset[str] = frozenset()
+    texts: frozenset[str] = frozenset()
+    version: int = 1
+    upcasters: dict[int, Callable[[Payload], Payload]] = field(default_factory=dict)
+
+
+#: Filled by declare(), one call per practice, at import of its ``events`` module.
+KINDS: dict[str, EventKind] = {}
+
+
+class UnknownKind(LookupError):
+    """An event of a kind that nobody declared."""
+
+
+class WrongPayload(ValueError):
+    """An event whose payload or texts are not what its kind declares."""
+
+
+def declare(*kinds: EventKind) -> None:
+    """Add kinds to the catalogue. Declaring one twice raises ValueError."""
+    for kind in kinds:
+        if kind.name in KINDS:
+            raise ValueError(f"event kind {kind.name} is declared twice")
+        KINDS[kind.name] = kind
+
+
+def kind(name: str, required: str = "", optional: str = "", texts: str = "", version: int = 1) -> EventKind:
+    """Shorthand for declarations: the keys as one string, separated by blanks."""
+    return EventKind(name, frozenset(required.split()), frozenset(optional.split()), frozenset(texts.split()), version)
+
+
+def check(name: str, payload: Payload, texts: dict[str, str]) -> EventKind:
+    """The declared kind, after the payload was compared with it. Raises UnknownKind or WrongPayload."""
+    try:
+        declared = KINDS[name]
+    except KeyError:
+        raise UnknownKind(f"event kind {name} is not declared") from None
+    keys = set(payload)
+    if missing := declared.required - keys:
+        raise WrongPayload(f"{name} lacks {sorted(missing)}")
+    if extra := keys - declared.required - declared.optional - {"source"}:
+        raise WrongPayload(f"{name} does not declare {sorted(extra)}")
+    if extra := set(texts) - declared.texts:
+        raise WrongPayload(f"{name} does not declare the texts {sorted(extra)}")
+    return declared
+
+
+def current(name: str, version: int, payload: Payload) -> Payload:
+    """The payload in today's shape, whatever version it was written in."""
+    declared = KINDS.get(name)
+    if declared is None:
+        return payload
+    for old in range(version, declared.version):
+        payload = declared.upcasters[old](payload)
+    return payload
+
+
+declare(
+    kind("access.refused", "action code", "ticket context"),
+    kind("tenant.created", "slug"),
+    kind("person.created", "person", "organisation"),
+    kind("person.changed", "person fields"),
+    kind("person.disabled", "person"),
+    kind("person.enabled", "person"),
+    kind("person.erased", "person removed"),
+    kind("membership.created", "person user"),
+    kind("grant.given", "person role", "process team valid_until"),
+    kind("grant.withdrawn", "person role", "process team"),
+    kind("token.created", "token person scopes", "expires_at"),
+    kind("token.revoked", "token person"),
+    kind("team.created", "team", "restricted"),
+    kind("team.changed", "team fields"),
+    kind("organisation.created", "organisation"),
+    kind("texts.retired", "tickets texts before"),
+)

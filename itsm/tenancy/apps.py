@@ -1,0 +1,13 @@
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class TenancyConfig(AppConfig):
+    name = "itsm.tenancy"
+    label = "tenancy"
+
+    def ready(self) -> None:
+        from itsm.tenancy.reconciler import after_migrate
+
+        # Django's own hook for "the schema has just changed"; no domain logic hangs on it.
+        post_migrate.connect(after_migrate, sender=self, dispatch_uid="tenancy.reconcile")

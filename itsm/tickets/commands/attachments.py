@@ -1,0 +1,118 @@
+"""Files on tickets. What a file claims to be is never believed: the type is read from its content, and it is served inert."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import IO
+from uuid import UUID
+
+import filetype
+from django.core.files.base import File
+from django.core.files.storage import default_storage
+from django.db import transaction
+
+from itsm.access.decide import authorize
+from itsm.events.write import unit_of_work
+from itsm.kernel.actor import Actor
+from itsm.kernel.errors import Invalid, NotFound, Problems
+from itsm.kernel.ids import new_id
+from itsm.tickets.fetch import lock_ticket, refuse_closed
+from itsm.tickets.models import Attachment, Audience, DeskSettings
+from itsm.tickets.texts import clean_text
+
+#: Programs and scripts; a desk that must exchange one puts it into an archive.
+REFUSED_ENDINGS = frozenset(
+    "exe dll com bat cmd scr pif msi msp jar js jse vbs vbe wsf wsh ps1 psm1 lnk reg hta cpl svg html htm xhtml".split()
+)
+REFUSED_TYPES = frozenset({"application/x-msdownload", "application/x-executable", "application/x-elf"})
+_MAX_PER_TICKET = 100
+
+
+def attach_file(
+    *, actor: Actor, ticket_id: UUID, name: str, content: IO[bytes], size: int, audience: str = Audience.PUBLIC
+) -> Attachment:
+    """Store a file on a ticket. Raises Invalid for a size or type that the tenant does not take."""
+    problems = Problems()
+    safe = clean_text(problems, "name", _base_name(name), limit=200, required=True, line=True)
+    if audience not in Audience.values:
+        problems.add("audience", "unknown_audience", "audience must be public or internal.")
+    ending = safe.rsplit(".", 1)[-1].lower() if "." in safe else ""
+    if ending in REFUSED_ENDINGS:
+        problems.add("file", "type_refused", f"Files of type .{ending} are not accepted. Put it into an archive.")
+    if size == 0:
+        problems.add("file", "empty", "The file is empty.")
+    problems.raise_if_any()
+    head = content.read(8192)
+    guess = filetype.guess(head)
+    content_type = guess.mime if guess else "application/octet-stream"
+    if content_type in REFUSED_TYPES:
+        raise Invalid.one("file", "type_refused", "Programs are not accepted, whatever they are called.")
+    with unit_of_work(actor) as work:
+        ticket = lock_ticket(actor, ticket_id)
+        authorize(actor, "ticket.attach" if audience == Audience.PUBLIC else "ticket.comment_internal", ticket)
+        refuse_closed(ticket, "attach")
+        limit = DeskSettings.objects.values_list("attachment_max_bytes", flat=True).first() or 0
+        if size > limit:
+            raise Invalid.one("file", "too_large", f"The file has {size} bytes; the limit is {limit}.")
+        if Attachment.objects.filter(ticket_id=ticket.pk).count() >= _MAX_PER_TICKET:
+            raise Invalid.one("file", "too_many", f"A ticket holds at most {_MAX_PER_TICKET} files.")
+        sha = hashlib.sha256(head)
+        while chunk := content.read(1 << 20):
+            sha.update(chunk)
+        content.seek(0)
+        attachment = Attachment(
+            pk=new_id(),
+            tenant_id=actor.tenant_id,
+            ticket_id=ticket.pk,
+            uploaded_by_id=actor.person_id,
+            audience=audience,
+            name=safe,
+            content_type=content_type,
+            size=size,
+            sha256=sha.hexdigest(),
+            created_at=work.now,
+        )
+        # The stored name is ours alone: nothing that a user typed reaches the file system.
+        attachment.storage_key = default_storage.save(
+            f"tenants/{actor.tenant_id}/{attachment.pk}", File(content)
+        )
+        try:
+            work.add(attachment)
+            work.emit(
+                "ticket.attached",
+                ticket,
+                attachment=attachment.pk,
+                audience=audience,
+                size=size,
+                sha256=attachment.sha256,
+                texts={"name": safe},
+            )
+            work.flush()
+        except BaseException:
+            default_storage.delete(attachment.storage_key)
+            raise
+    return attachment
+
+
+def detach_file(*, actor: Actor, ticket_id: UUID, attachment_id: UUID) -> None:
+    """Remove a file's content; that it was there, and its name, stay in the timeline. Raises NotFound for an unknown one."""
+    with unit_of_work(actor) as work:
+        ticket = lock_ticket(actor, ticket_id)
+        attachment = Attachment.objects.filter(
+            pk=attachment_id, ticket_id=ticket.pk, removed_at__isnull=True
+        ).first()
+        if attachment is None:
+            raise NotFound
+        if attachment.uploaded_by_id != actor.person_id or actor.person_id is None:
+            authorize(actor, "ticket.update", ticket)
+        refuse_closed(ticket, "detach")
+        key = attachment.storage_key
+        attachment.removed_at = work.now
+        work.changed(attachment, "removed_at")
+        work.emit("ticket.detached", ticket, attachment=attachment.pk)
+        transaction.on_commit(lambda: default_storage.delete(key))
+
+
+def _base_name(name: str) -> str:
+    return re.split(r"[\\/]", name)[-1].strip(". ") or "file"

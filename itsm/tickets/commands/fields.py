@@ -1,0 +1,77 @@
+"""Changing what a ticket says about itself."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from itsm.access.decide import authorize
+from itsm.events.models import Event
+from itsm.events.write import unit_of_work
+from itsm.kernel.actor import Actor
+from itsm.kernel.errors import Problems
+from itsm.kernel.unset import UNSET, Unset
+from itsm.tenancy.models import Person
+from itsm.tickets.fetch import lock_ticket, reference, refuse_closed
+from itsm.tickets.models import Category, Service, Ticket
+from itsm.tickets.priority import priority_of
+from itsm.tickets.texts import BODY_MAX, TITLE_MAX, clean_text
+
+
+def update_ticket(
+    *,
+    actor: Actor,
+    ticket_id: UUID,
+    title: str | Unset = UNSET,
+    description: str | Unset = UNSET,
+    impact: int | Unset = UNSET,
+    urgency: int | Unset = UNSET,
+    service_id: UUID | None | Unset = UNSET,
+    category_id: UUID | None | Unset = UNSET,
+    requester_id: UUID | Unset = UNSET,
+    expected_version: int | None = None,
+    cause: Event | None = None,
+) -> Ticket:
+    """Change any of these fields; what is UNSET stays. Priority follows impact and urgency. Nothing to change: no event."""
+    problems = Problems()
+    clean: dict[str, Any] = {}
+    if title is not UNSET:
+        clean["title"] = clean_text(problems, "title", title, limit=TITLE_MAX, required=True, line=True)
+    if description is not UNSET:
+        clean["description"] = clean_text(problems, "description", description, limit=BODY_MAX)
+    problems.raise_if_any()
+    with unit_of_work(actor, cause=cause) as work:
+        ticket = lock_ticket(actor, ticket_id, expected_version=expected_version)
+        authorize(actor, "ticket.update", ticket)
+        refuse_closed(ticket, "update")
+        if impact is not UNSET or urgency is not UNSET:
+            clean["impact"] = ticket.impact if impact is UNSET else impact
+            clean["urgency"] = ticket.urgency if urgency is UNSET else urgency
+            clean["priority"] = priority_of(actor.tenant_id, clean["impact"], clean["urgency"])
+        if service_id is not UNSET:
+            reference(Service, "service", service_id, actor)
+            clean["service_id"] = service_id
+        if category_id is not UNSET:
+            reference(Category, "category", category_id, actor)
+            clean["category_id"] = category_id
+        if requester_id is not UNSET:
+            reference(Person, "requester", requester_id, actor)
+            clean["requester_id"] = requester_id
+        changes = {name: value for name, value in clean.items() if getattr(ticket, name) != value}
+        if not changes:
+            return ticket
+        work.guard("ticket.update", ticket, changes)
+        texts = {name: changes[name] for name in ("title", "description") if name in changes}
+        work.emit(
+            "ticket.updated",
+            ticket,
+            changes={
+                name.removesuffix("_id"): None if name in texts else [getattr(ticket, name), value]
+                for name, value in changes.items()
+            },
+            texts=texts,
+        )
+        for name, value in changes.items():
+            setattr(ticket, name, value)
+        work.changed(ticket, *changes)
+    return ticket

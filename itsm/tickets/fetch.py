@@ -1,0 +1,63 @@
+"""How a command gets hold of what it acts on: through visibility, under lock, at the version that the actor saw."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+from uuid import UUID
+
+from itsm.access.decide import visible_to
+from itsm.kernel.actor import Actor
+from itsm.kernel.errors import Conflict, IllegalTransition, Invalid, NotFound
+from itsm.tenancy.fields import TenantModel
+from itsm.tickets.models import Ticket
+
+M = TypeVar("M", bound=TenantModel)
+
+
+def lock_ticket(
+    actor: Actor, ticket_id: UUID, *, expected_version: int | None = None, kind: str | None = None
+) -> Ticket:
+    """The ticket, locked until the transaction ends.
+
+    Raises NotFound when it is unknown or invisible (the same answer for both) and Conflict when it is no longer at
+    ``expected_version``.
+    """
+    tickets = visible_to(actor, Ticket.objects.all()).filter(pk=ticket_id)
+    if kind is not None:
+        tickets = tickets.filter(kind=kind)
+    ticket = tickets.select_for_update(of=("self",)).first()
+    if ticket is None:
+        raise NotFound
+    if expected_version is not None and ticket.version != expected_version:
+        raise Conflict(current=ticket.version, expected=expected_version)
+    return ticket
+
+
+def read_ticket(actor: Actor, ticket_id: UUID, kind: str | None = None) -> Ticket:
+    """The ticket without a lock. Raises NotFound like lock_ticket()."""
+    tickets = visible_to(actor, Ticket.objects.select_related("requester", "assignee", "team", "service", "category"))
+    ticket = tickets.filter(pk=ticket_id, **({"kind": kind} if kind else {})).first()
+    if ticket is None:
+        raise NotFound
+    return ticket
+
+
+def refuse_closed(ticket: Ticket, verb: str) -> None:
+    """Raise IllegalTransition for a ticket that is closed or canceled: nothing about it changes any more."""
+    if ticket.state_category in {"closed", "canceled"}:
+        raise IllegalTransition(
+            verb,
+            str(ticket.get_state_category_display()),
+            [],
+            detail=f"{ticket.number} is {ticket.get_state_category_display()} and cannot be changed. Open a follow-up instead.",
+        )
+
+
+def reference(model: type[M], field: str, value: UUID | None, actor: Actor, **extra: Any) -> M | None:
+    """The active object of this tenant that an input field names, or None for an empty field. Raises Invalid otherwise."""
+    if value is None:
+        return None
+    found = model.objects.filter(tenant_id=actor.tenant_id, pk=value, is_active=True, **extra).first()
+    if found is None:
+        raise Invalid.one(field, "unknown_reference", f"There is no active {model._meta.verbose_name} with this id.")
+    return found  # type: ignore[return-value]

@@ -1,0 +1,48 @@
+"""A flow: which verb leads from which state to which. Each practice states its own as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from itsm.kernel.errors import IllegalTransition
+from itsm.tickets.models import StateCategory
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One state: the code on the wire, its label and what it means to clocks, queues and reports."""
+
+    code: int
+    key: str
+    label: str
+    category: StateCategory
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """States by code, and for each verb the codes it may start from and the one it leads to (None: stays)."""
+
+    states: Mapping[int, State]
+    moves: Mapping[str, tuple[frozenset[int], int | None]]
+
+    def state(self, code: int) -> State:
+        return self.states[code]
+
+    def by_key(self, key: str) -> State:
+        """The state called ``key``; raises KeyError."""
+        for state in self.states.values():
+            if state.key == key:
+                return state
+        raise KeyError(key)
+
+    def allowed(self, code: int) -> list[str]:
+        """The verbs that state ``code`` allows, in the order of the table."""
+        return [verb for verb, (sources, _) in self.moves.items() if code in sources]
+
+    def move(self, verb: str, code: int) -> State:
+        """The state that ``verb`` leads to from ``code``; raises IllegalTransition."""
+        sources, target = self.moves[verb]
+        if code not in sources:
+            raise IllegalTransition(verb, self.states[code].label, self.allowed(code))
+        return self.states[code if target is None else target]

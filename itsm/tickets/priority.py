@@ -1,0 +1,33 @@
+"""Priority is never typed in: it follows from impact and urgency by the tenant's matrix."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from itsm.kernel.errors import Problems
+from itsm.tickets.models import PriorityRule
+
+#: (impact, urgency) → priority, as ServiceNow ships it. Written into each new tenant, which may change it.
+DEFAULT_MATRIX = {
+    (1, 1): 1,
+    (1, 2): 2,
+    (1, 3): 3,
+    (2, 1): 2,
+    (2, 2): 3,
+    (2, 3): 4,
+    (3, 1): 3,
+    (3, 2): 4,
+    (3, 3): 5,
+}
+LEVELS = (1, 2, 3)
+
+
+def priority_of(tenant_id: UUID, impact: int, urgency: int) -> int:
+    """The tenant's priority for a cell of the matrix. Raises Invalid when impact or urgency is not 1, 2 or 3."""
+    problems = Problems()
+    for name, value in (("impact", impact), ("urgency", urgency)):
+        if value not in LEVELS:
+            problems.add(name, "out_of_range", f"{name} must be 1 (high), 2 (medium) or 3 (low).")
+    problems.raise_if_any()
+    rule = PriorityRule.objects.filter(tenant_id=tenant_id, impact=impact, urgency=urgency).first()
+    return rule.priority if rule else DEFAULT_MATRIX[impact, urgency]
