@@ -1,0 +1,100 @@
+"""PostgreSQL and Valkey together, and the environment by which the application reaches them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from .console import Console
+from .errors import Refusal
+from .postgres import Postgres
+from .state import StateFolder
+from .supervisor import Supervisor
+from .valkey import Valkey
+from .wheels import postgres_programs, valkey_program
+
+DATABASE_VARIABLES = {
+    "DATABASE_URL": "itsm_app",
+    "DATABASE_OWNER_URL": "itsm_owner",
+    "DATABASE_PLATFORM_URL": "itsm_platform",
+}
+
+
+class LocalServices:
+    """The engines of one state folder, each embedded unless the environment names one of one's own."""
+
+    def __init__(
+        self,
+        state: StateFolder,
+        supervisor: Supervisor,
+        *,
+        throw_away: bool = False,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self.state = state
+        self.supervisor = supervisor
+        self.throw_away = throw_away
+        self.environ = dict(os.environ if environ is None else environ)
+        self.own_database = bool(self.environ.get("DATABASE_URL"))
+        self.own_redis = bool(self.environ.get("REDIS_URL"))
+        self.postgres: Postgres | None = None
+        self.valkey: Valkey | None = None
+        self.secrets: dict[str, str] = {}
+
+    def start(self, console: Console) -> None:
+        """Bring both engines up and prepare the database.
+
+        Raises Refusal with the reason and a remedy, Stopped if a stop is asked for meanwhile.
+        """
+        self.supervisor.clear_orphans()
+        self.secrets = self.state.secrets()
+        if self.own_database:
+            console.say("  · PostgreSQL: the one of DATABASE_URL")
+        else:
+            self._start_postgres(console)
+        if self.own_redis:
+            console.say("  · Valkey: the one of REDIS_URL")
+        else:
+            self.valkey = Valkey(self.state, valkey_program(self.state), self.throw_away)
+            with console.step("Valkey"):
+                self.supervisor.start(self.valkey.service())
+
+    def _start_postgres(self, console: Console) -> None:
+        programs = postgres_programs(self.state)
+        self.postgres = Postgres(self.state, programs, self.secrets, self.throw_away)
+        if not self.state.cluster.exists() or not any(self.state.cluster.iterdir()):
+            with console.step("PostgreSQL: new database cluster"):
+                self.postgres.create()
+        else:
+            self.postgres.create()
+        self.supervisor.raise_if_stopped()
+        with console.step("PostgreSQL"):
+            self.supervisor.start(self.postgres.service())
+        with console.step("roles and database"):
+            self.postgres.bootstrap()
+
+    def env(self, address: str, settings: str) -> dict[str, str]:
+        """Return the variables by which manage.py and the children reach the services."""
+        env = {
+            "VIABLE_STATE": str(self.state.path),
+            "VIABLE_ADDRESS": address,
+            "SECRET_KEY": self.environ.get("SECRET_KEY") or self.secrets["secret_key"],
+            "DJANGO_SETTINGS_MODULE": self.environ.get("DJANGO_SETTINGS_MODULE") or settings,
+        }
+        for name, role in DATABASE_VARIABLES.items():
+            if self.postgres is not None:
+                env[name] = self.postgres.url(role)
+            elif self.environ.get(name):
+                env[name] = self.environ[name]
+        env["REDIS_URL"] = self.valkey.url if self.valkey is not None else self.environ["REDIS_URL"]
+        return env
+
+    def refuse_without_owner(self) -> None:
+        """Refuse to migrate a database of one's own as the application's role, which owns nothing."""
+        if self.own_database and not self.environ.get("DATABASE_OWNER_URL"):
+            raise Refusal(
+                "DATABASE_URL names a database of your own, but DATABASE_OWNER_URL, needed to migrate it, is "
+                "not set.",
+                "run docs/operations/roles.sql there and set DATABASE_OWNER_URL (role itsm_owner), "
+                "DATABASE_URL (itsm_app) and DATABASE_PLATFORM_URL (itsm_platform)",
+            )
