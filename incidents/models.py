@@ -40,7 +40,7 @@ class Incident(TenantModel):
     """The incident's own part of a ticket."""
 
     id = None  # type: ignore[assignment]
-    ticket = TenantOneToOneField(Ticket)
+    ticket = TenantOneToOneField(Ticket, primary_key=True)
     hold_reason = models.CharField(max_length=20, blank=True, choices=HoldReason.choices)
     close_code = models.CharField(max_length=32, blank=True, choices=CloseCode.choices)
     close_notes = models.TextField(blank=True)

@@ -112,6 +112,8 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LOGIN_URL = "/accounts/login/"
+#: Hosts that carry no tenant of their own (tenants are told by the path there).
+GLOBAL_HOSTS = frozenset(env.names("GLOBAL_HOSTS", ["127.0.0.1", "localhost", "[::1]", "testserver"]))
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/accounts/login/"
 SESSION_COOKIE_HTTPONLY = True

@@ -12,7 +12,7 @@ from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import IllegalTransition, Problems
 from itsm.tickets.models import DeskSettings, Ticket
-from itsm.tickets.texts import BODY_MAX, clean_text
+from itsm.kernel.texts import BODY_MAX, clean_text
 
 #: Codes that only their own verb may set: merging, and the honest closure of a known defect.
 _RESERVED = {CloseCode.DUPLICATE.value, CloseCode.UNRESOLVED_DEFECT.value}

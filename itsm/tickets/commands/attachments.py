@@ -19,7 +19,7 @@ from itsm.kernel.errors import Invalid, NotFound, Problems
 from itsm.kernel.ids import new_id
 from itsm.tickets.fetch import lock_ticket, refuse_closed
 from itsm.tickets.models import Attachment, Audience, DeskSettings
-from itsm.tickets.texts import clean_text
+from itsm.kernel.texts import clean_text
 
 #: Programs and scripts; a desk that must exchange one puts it into an archive.
 REFUSED_ENDINGS = frozenset(

@@ -15,7 +15,7 @@ from itsm.kernel.errors import Problems
 from itsm.tenancy.models import Person
 from itsm.tickets.fetch import lock_ticket, refuse_closed
 from itsm.tickets.models import Audience, Comment, Ticket, Watcher
-from itsm.tickets.texts import BODY_MAX, clean_text
+from itsm.kernel.texts import BODY_MAX, clean_text
 
 #: "@ann" or "@ann@acme.example", not the middle of an e-mail address.
 _MENTION = re.compile(r"(?<![\w@.])@([\w.+-]+(?:@[\w-]+(?:\.[\w-]+)+)?)")

@@ -15,7 +15,7 @@ from itsm.tenancy.models import Person
 from itsm.tickets.fetch import lock_ticket, reference, refuse_closed
 from itsm.tickets.models import Category, Service, Ticket
 from itsm.tickets.priority import priority_of
-from itsm.tickets.texts import BODY_MAX, TITLE_MAX, clean_text
+from itsm.kernel.texts import BODY_MAX, TITLE_MAX, clean_text
 
 
 def update_ticket(

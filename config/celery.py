@@ -1,0 +1,114 @@
+"""The Celery app: settings that survive crashes, the beat schedule, and a task class that runs inside one tenant."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from typing import Any
+from uuid import UUID
+
+from celery import Celery, Task
+from celery.signals import worker_init
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.dev")
+
+from django.conf import settings  # noqa: E402
+
+logger = logging.getLogger(__name__)
+
+
+def broker_url(redis_url: str) -> str:
+    """Kombu's spelling of a Redis address; ``unix:///path?db=0`` becomes ``redis+socket:///path?virtual_host=0``."""
+    if redis_url.startswith("unix://"):
+        path, _, query = redis_url.removeprefix("unix://").partition("?")
+        database = dict(part.split("=", 1) for part in query.split("&") if "=" in part).get("db", "0")
+        return f"redis+socket://{path}?virtual_host={database}"
+    return redis_url
+
+
+app = Celery("viable")
+app.conf.update(
+    broker_url=broker_url(settings.REDIS_URL),
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={
+        "visibility_timeout": 900,
+        "unacked_restore_interval": 10,
+        "unacked_restore_throttle": 1,
+        "socket_timeout": 5,
+        "socket_connect_timeout": 2,
+        "health_check_interval": 25,
+    },
+    task_acks_late=True,
+    task_ignore_result=True,
+    task_serializer="json",
+    accept_content=["json"],
+    task_time_limit=300,
+    task_soft_time_limit=270,
+    task_publish_retry=False,
+    worker_prefetch_multiplier=1,
+    worker_max_tasks_per_child=1000,
+    worker_max_memory_per_child=300_000,
+    worker_soft_shutdown_timeout=20,
+    timezone="UTC",
+    enable_utc=True,
+    imports=["itsm.events.tasks", "incidents.tasks"],
+    beat_schedule={
+        # `expires`: a sweep that could not start in time is replaced by the next one and never piles up.
+        "relay": {"task": "itsm.events.tasks.relay_all", "schedule": 1.0, "options": {"expires": 2}},
+        "prune": {"task": "itsm.events.tasks.prune_all", "schedule": 3600.0, "options": {"expires": 3600}},
+        "auto_close": {"task": "incidents.tasks.auto_close_all", "schedule": 300.0, "options": {"expires": 300}},
+    },
+)
+
+
+class TenantTask(Task):  # type: ignore[type-arg]
+    """A task that runs inside the tenant of its header ``itsm_tenant``; without one it refuses to run.
+
+    The header is set from the tenant that is in force where the task is sent.
+    """
+
+    abstract = True
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        from itsm.tenancy.context import current_tenant_id
+
+        tenant_id = current_tenant_id()
+        if tenant_id is not None:
+            options["headers"] = {**(options.get("headers") or {}), "itsm_tenant": str(tenant_id)}
+        return super().apply_async(args, kwargs, **options)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        from itsm.tenancy.context import tenant
+
+        header = getattr(self.request, "itsm_tenant", None) or (self.request.headers or {}).get("itsm_tenant")
+        if not header:
+            raise RuntimeError(f"{self.name} was sent without a tenant")
+        with tenant(UUID(header)):
+            return super().__call__(*args, **kwargs)
+
+
+_silent_until = 0.0
+
+
+def wake_relay(tenant_id: UUID) -> None:
+    """The fast path: ask a worker to relay this tenant now. A broker that is down costs one short wait every 5 s, nothing else."""
+    global _silent_until
+    if time.monotonic() < _silent_until:
+        return
+    try:
+        app.send_task("itsm.events.tasks.relay_tenant", args=[str(tenant_id)], expires=30, retry=False)
+    except Exception as error:
+        # The sweep is the truth; whatever the broker's client raises must not reach the user whose change is committed.
+        _silent_until = time.monotonic() + 5
+        logger.warning("the broker cannot be reached, the sweep will deliver: %s", error)
+
+
+@worker_init.connect
+def _refuse_unsafe_database(**_: Any) -> None:
+    import django
+
+    django.setup()
+    from itsm.tenancy.audit import refuse_unless_safe
+
+    refuse_unless_safe()

@@ -1,0 +1,73 @@
+"""Creating a tenant: the owner role writes the one global row, everything else happens inside the tenant by commands."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from django.core.exceptions import ValidationError
+
+from config.wiring import PROVISION
+from itsm.access.catalogue import Role
+from itsm.access.commands import create_person, grant_role, invite_user
+from itsm.events.models import Event
+from itsm.events.write import unit_of_work
+from itsm.kernel.actor import Actor
+from itsm.tenancy.models import SLUG, Person, Tenant, User
+from itsm.tenancy.roles import database_role
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A tenant, and the admin's password when one was made up for a new user."""
+
+    tenant: Tenant
+    password: str | None
+
+
+def create_tenant(
+    slug: str, *, name: str = "", host: str | None = None, admin_email: str = "", admin_name: str = "Administrator"
+) -> Created:
+    """Create (or finish creating) a tenant. Raises ValidationError for a slug or host that cannot be used.
+
+    The row is inactive until everything inside stands, so that a crash in between leaves nothing that anybody can enter.
+    """
+    SLUG(slug)
+    with database_role("owner") as alias:
+        tenant = Tenant.objects.using(alias).filter(slug=slug).first()
+        if tenant is not None and tenant.is_active:
+            raise ValidationError(f"There is already an organisation {slug}.")
+        if host and Tenant.objects.using(alias).filter(host=host).exclude(slug=slug).exists():
+            raise ValidationError(f"The host {host} belongs to another organisation.")
+        if tenant is None:
+            tenant = Tenant(slug=slug, name=name or slug, host=host or None)
+            tenant.save(using=alias, force_insert=True)
+    actor = Actor.system(tenant.pk, "provision")
+    password = None
+    with unit_of_work(actor) as work:
+        for provision in PROVISION:
+            provision(tenant.pk)
+        if not Event.objects.filter(kind="tenant.created").exists():
+            work.emit("tenant.created", slug=slug)
+        if admin_email:
+            password = _first_admin(actor, admin_email, admin_name)
+    with database_role("owner") as alias:
+        Tenant.objects.using(alias).filter(pk=tenant.pk).update(is_active=True)
+    tenant.is_active = True
+    return Created(tenant, password)
+
+
+def _first_admin(actor: Actor, email: str, name: str) -> str | None:
+    key = email.strip().lower()
+    if Person.objects.filter(email_key=key).exists():
+        return None
+    password = None
+    user = User.objects.filter(email=key).first()
+    if user is None:
+        password = secrets.token_urlsafe(12)
+        user = User.objects.create_user(key, password)
+    person = create_person(actor=actor, name=name, email=key)
+    invite_user(actor=actor, person_id=person.pk, user=user)
+    for role in (Role.TENANT_ADMIN, Role.AGENT):
+        grant_role(actor=actor, person_id=person.pk, role=role)
+    return password

@@ -1,0 +1,15 @@
+"""All addresses. Inside a tenant the same ones stand behind /t/<slug>/ or behind the tenant's own host."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver, include, path
+
+from config import health
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz/live", health.live, name="health-live"),
+    path("healthz/ready", health.ready, name="health-ready"),
+    path("api/v1/", include("config.api")),
+    path("incidents/", include("incidents.web.urls")),
+    path("", include("itsm.web.urls")),
+]

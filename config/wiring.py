@@ -1,0 +1,32 @@
+"""Who listens to what. The only file that knows all practices; everything that hears of an event is named here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import UUID
+
+import incidents.events
+import itsm.tickets.events  # noqa: F401 - declares the kinds
+from config.celery import wake_relay
+from incidents import provision as incident_provision
+from incidents import reactions
+from itsm.events.bus import Consumer, wiring
+from itsm.tickets import provision as ticket_provision
+from itsm.tickets import search
+
+#: What a new tenant gets, in this order.
+PROVISION: tuple[Callable[[UUID], None], ...] = (ticket_provision.provision, incident_provision.provision)
+
+
+def connect() -> None:
+    """Connect everything. Called once per process, when Django is ready."""
+    if wiring.consumers:
+        return
+    # In the transaction of the change.
+    wiring.subscribe(("ticket.commented",), reactions.resume_on_reply)
+    wiring.subscribe(
+        ("incident.started", "incident.held", "incident.resumed", "incident.resolved"), reactions.cascade_to_children
+    )
+    # After it, at least once.
+    wiring.consume(Consumer("search.index", ("ticket.", "incident."), search.index_event))
+    wiring.wake_relay = wake_relay

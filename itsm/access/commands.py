@@ -1,0 +1,290 @@
+"""People, roles, teams and tokens: who is who in a tenant, changed by commands like everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from itsm.access.actors import new_secret
+from itsm.access.catalogue import GRANTABLE, PER_PROCESS, PER_TEAM, SCOPES, Role
+from itsm.access.decide import authorize
+from itsm.access.models import ApiToken, RoleGrant
+from itsm.events.write import unit_of_work
+from itsm.kernel.actor import Actor
+from itsm.kernel.errors import Invalid, NotFound, Problems
+from itsm.kernel.unset import UNSET, Unset
+from itsm.tenancy.models import Membership, Organisation, Person, Team, User
+from itsm.kernel.texts import clean_text
+
+
+def create_person(
+    *, actor: Actor, name: str, email: str = "", organisation_id: UUID | None = None, source_key: str | None = None
+) -> Person:
+    """Add a person, with or without an address. A person becomes able to sign in by invite_user()."""
+    problems = Problems()
+    clean_name = clean_text(problems, "name", name, limit=200, required=True, line=True)
+    email_key = _email_key(problems, email)
+    problems.raise_if_any()
+    with unit_of_work(actor) as work:
+        authorize(actor, "person.manage")
+        if email_key and Person.objects.filter(tenant_id=actor.tenant_id, email_key=email_key).exists():
+            raise Invalid.one("email", "taken", "There is already a person with this address.")
+        if organisation_id and not Organisation.objects.filter(pk=organisation_id, tenant_id=actor.tenant_id).exists():
+            raise Invalid.one("organisation", "unknown_reference", "There is no organisation with this id.")
+        person = Person(
+            tenant_id=actor.tenant_id,
+            name=clean_name,
+            email_key=email_key or None,
+            organisation_id=organisation_id,
+            source_key=source_key,
+        )
+        work.add(person)
+        work.emit("person.created", person=person.pk, organisation=organisation_id)
+    return person
+
+
+def update_person(
+    *,
+    actor: Actor,
+    person_id: UUID,
+    name: str | Unset = UNSET,
+    language: str | Unset = UNSET,
+    time_zone: str | Unset = UNSET,
+    organisation_id: UUID | None | Unset = UNSET,
+) -> Person:
+    """Change a person's name, language, zone or organisation. People may change their own language and zone."""
+    problems = Problems()
+    clean: dict[str, object] = {}
+    if name is not UNSET:
+        clean["name"] = clean_text(problems, "name", name, limit=200, required=True, line=True)
+    if language is not UNSET:
+        clean["language"] = clean_text(problems, "language", language, limit=16, line=True)
+    if time_zone is not UNSET:
+        from zoneinfo import available_timezones
+
+        if time_zone not in available_timezones():
+            problems.add("time_zone", "unknown_zone", "time_zone must be a name such as Europe/Berlin.")
+        clean["time_zone"] = time_zone
+    problems.raise_if_any()
+    with unit_of_work(actor) as work:
+        if person_id != actor.person_id or name is not UNSET or organisation_id is not UNSET:
+            authorize(actor, "person.manage")
+        person = _person(person_id)
+        if organisation_id is not UNSET:
+            if organisation_id and not Organisation.objects.filter(pk=organisation_id).exists():
+                raise Invalid.one("organisation", "unknown_reference", "There is no organisation with this id.")
+            clean["organisation_id"] = organisation_id
+        changes = {field: value for field, value in clean.items() if getattr(person, field) != value}
+        if changes:
+            for field, value in changes.items():
+                setattr(person, field, value)
+            work.changed(person, *changes)
+            work.emit("person.changed", person=person.pk, fields=sorted(changes))
+    return person
+
+
+def invite_user(*, actor: Actor, person_id: UUID, user: User) -> Membership:
+    """Let a user sign in as this person. A user is one person per tenant; the other way round as well."""
+    with unit_of_work(actor) as work:
+        authorize(actor, "person.manage")
+        person = _person(person_id)
+        taken = Membership.objects.filter(tenant_id=actor.tenant_id)
+        if taken.filter(user_id=user.pk).exists() or taken.filter(person_id=person.pk).exists():
+            raise Invalid.one("user", "taken", "This user or this person has a membership already.")
+        membership = Membership(tenant_id=actor.tenant_id, user_id=user.pk, person_id=person.pk)
+        work.add(membership)
+        work.emit("membership.created", person=person.pk, user=user.pk)
+    return membership
+
+
+def set_person_active(*, actor: Actor, person_id: UUID, active: bool) -> Person:
+    """Disable a person (who can then neither sign in nor be assigned, and whose tokens end) or enable it again."""
+    with unit_of_work(actor) as work:
+        authorize(actor, "person.manage")
+        person = _person(person_id)
+        if person.pk == actor.person_id and not active:
+            raise Invalid.one("person", "yourself", "You cannot disable yourself.")
+        if person.is_active != active:
+            person.is_active = active
+            work.changed(person, "is_active")
+            work.emit("person.enabled" if active else "person.disabled", person=person.pk)
+    return person
+
+
+def grant_role(
+    *,
+    actor: Actor,
+    person_id: UUID,
+    role: str,
+    process: str | None = None,
+    team_id: UUID | None = None,
+    valid_until: datetime | None = None,
+) -> RoleGrant:
+    """Give a role. Manager and owner name their process; an agent may be a member of a team. Giving it twice is once."""
+    problems = Problems()
+    if role not in GRANTABLE:
+        problems.add("role", "unknown_role", f"role must be one of {', '.join(GRANTABLE)}.")
+    elif (Role(role) in PER_PROCESS) != bool(process):
+        problems.add("process", "process_mismatch", "process_manager and process_owner name a process; other roles do not.")
+    elif team_id is not None and Role(role) not in PER_TEAM:
+        problems.add("team", "team_mismatch", "Only the agent role may be granted for a team.")
+    problems.raise_if_any()
+    with unit_of_work(actor) as work:
+        authorize(actor, "grant.manage")
+        person = _person(person_id)
+        if team_id is not None and not Team.objects.filter(pk=team_id, is_active=True).exists():
+            raise Invalid.one("team", "unknown_reference", "There is no active team with this id.")
+        there = RoleGrant.objects.filter(person_id=person.pk, role=role, process=process or "", team_id=team_id).first()
+        if there is not None and there.valid_until == valid_until:
+            return there  # type: ignore[no-any-return]
+        grant = there or RoleGrant(
+            tenant_id=actor.tenant_id, person_id=person.pk, role=role, process=process or "", team_id=team_id
+        )
+        grant.valid_until = valid_until
+        if there is None:
+            work.add(grant)
+        else:
+            work.changed(grant, "valid_until")
+        work.emit(
+            "grant.given", person=person.pk, role=role, process=process, team=team_id, valid_until=valid_until
+        )
+    return grant
+
+
+def withdraw_role(*, actor: Actor, grant_id: UUID) -> None:
+    """Take a role away. The last tenant admin keeps it: somebody has to be able to give it back."""
+    with unit_of_work(actor) as work:
+        authorize(actor, "grant.manage")
+        grant = RoleGrant.objects.select_for_update().filter(pk=grant_id).first()
+        if grant is None:
+            raise NotFound
+        admins = RoleGrant.objects.filter(role=Role.TENANT_ADMIN).exclude(pk=grant.pk)
+        if grant.role == Role.TENANT_ADMIN and not admins.exists():
+            raise Invalid.one("grant", "last_admin", "This is the last tenant admin. Make somebody else one first.")
+        work.emit(
+            "grant.withdrawn", person=grant.person_id, role=grant.role, process=grant.process, team=grant.team_id
+        )
+        grant.delete()
+
+
+def create_team(*, actor: Actor, name: str, description: str = "", restricted: bool = False) -> Team:
+    """Add a team. The tickets of a restricted one exist for its members only."""
+    problems = Problems()
+    clean_name = clean_text(problems, "name", name, limit=120, required=True, line=True)
+    clean_description = clean_text(problems, "description", description, limit=500)
+    problems.raise_if_any()
+    with unit_of_work(actor) as work:
+        authorize(actor, "team.manage")
+        if Team.objects.filter(tenant_id=actor.tenant_id, name=clean_name).exists():
+            raise Invalid.one("name", "taken", "There is already a team with this name.")
+        team = Team(
+            tenant_id=actor.tenant_id, name=clean_name, description=clean_description, is_restricted=restricted
+        )
+        work.add(team)
+        work.emit("team.created", team=team.pk, restricted=restricted)
+    return team
+
+
+def update_team(
+    *,
+    actor: Actor,
+    team_id: UUID,
+    name: str | Unset = UNSET,
+    description: str | Unset = UNSET,
+    restricted: bool | Unset = UNSET,
+    active: bool | Unset = UNSET,
+) -> Team:
+    """Change a team. Restricting it ends everybody else's access to its tickets at once."""
+    problems = Problems()
+    clean: dict[str, object] = {}
+    if name is not UNSET:
+        clean["name"] = clean_text(problems, "name", name, limit=120, required=True, line=True)
+    if description is not UNSET:
+        clean["description"] = clean_text(problems, "description", description, limit=500)
+    if restricted is not UNSET:
+        clean["is_restricted"] = restricted
+    if active is not UNSET:
+        clean["is_active"] = active
+    problems.raise_if_any()
+    with unit_of_work(actor) as work:
+        authorize(actor, "team.manage")
+        team = Team.objects.select_for_update().filter(pk=team_id).first()
+        if team is None:
+            raise NotFound
+        if "name" in clean and Team.objects.filter(name=clean["name"]).exclude(pk=team.pk).exists():
+            raise Invalid.one("name", "taken", "There is already a team with this name.")
+        changes = {field: value for field, value in clean.items() if getattr(team, field) != value}
+        if changes:
+            for field, value in changes.items():
+                setattr(team, field, value)
+            work.changed(team, *changes)
+            work.emit("team.changed", team=team.pk, fields=sorted(changes))
+    return team  # type: ignore[no-any-return]
+
+
+def create_token(
+    *, actor: Actor, name: str, scopes: Iterable[str], expires_at: datetime | None = None
+) -> tuple[ApiToken, str]:
+    """Make a token for oneself; answers it with its secret, which is shown this once and never stored."""
+    problems = Problems()
+    clean_name = clean_text(problems, "name", name, limit=100, required=True, line=True)
+    asked = sorted(set(scopes))
+    if not asked:
+        problems.add("scopes", "required", f"Name at least one scope of {', '.join(SCOPES)}.")
+    for unknown in set(asked) - set(SCOPES):
+        problems.add("scopes", "unknown_scope", f"{unknown[:40]} is not one of {', '.join(SCOPES)}.")
+    with unit_of_work(actor) as work:
+        if expires_at is not None and expires_at <= work.now:
+            problems.add("expires_at", "in_the_past", "expires_at must be in the future.")
+        problems.raise_if_any()
+        authorize(actor, "token.create")
+        if actor.person_id is None:
+            raise Invalid.one("person", "required", "Only a person can have tokens.")
+        text, prefix, secret = new_secret()
+        token = ApiToken(
+            tenant_id=actor.tenant_id,
+            person_id=actor.person_id,
+            name=clean_name,
+            prefix=prefix,
+            secret_hash=secret,
+            scopes=asked,
+            expires_at=expires_at,
+        )
+        work.add(token)
+        work.emit("token.created", token=token.pk, person=actor.person_id, scopes=asked, expires_at=expires_at)
+    return token, text
+
+
+def revoke_token(*, actor: Actor, token_id: UUID) -> None:
+    """End a token, one's own or (for a tenant admin) anybody's. It stops working at once."""
+    with unit_of_work(actor) as work:
+        token = ApiToken.objects.select_for_update().filter(pk=token_id).first()
+        if token is None:
+            raise NotFound
+        if token.person_id != actor.person_id:
+            authorize(actor, "token.manage")
+        if token.revoked_at is None:
+            token.revoked_at = work.now
+            work.changed(token, "revoked_at")
+            work.emit("token.revoked", token=token.pk, person=token.person_id)
+
+
+def _person(person_id: UUID) -> Person:
+    person = Person.objects.select_for_update().filter(pk=person_id, erased_at__isnull=True).first()
+    if person is None:
+        raise NotFound
+    return person  # type: ignore[no-any-return]
+
+
+def _email_key(problems: Problems, email: str) -> str:
+    key = clean_text(problems, "email", email, limit=254, line=True).lower()
+    if key:
+        try:
+            validate_email(key)
+        except ValidationError:
+            problems.add("email", "not_an_address", "email must look like name@example.org.")
+    return key

@@ -1,0 +1,87 @@
+"""Problems (RFC 9457): the one shape of every error answer of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from django.http import HttpRequest, HttpResponse
+
+from itsm.kernel.errors import (
+    Conflict,
+    DomainError,
+    FieldProblem,
+    Forbidden,
+    IllegalTransition,
+    Invalid,
+    NotFound,
+    PolicyViolation,
+    TooManyCauses,
+)
+
+#: Which status a refusal becomes on the wire.
+STATUS: dict[type[DomainError], int] = {
+    NotFound: 404,
+    Forbidden: 403,
+    Conflict: 412,
+    IllegalTransition: 409,
+    PolicyViolation: 422,
+    Invalid: 400,
+    TooManyCauses: 409,
+}
+
+
+def status_of(error: DomainError) -> int:
+    """The HTTP status of a refusal."""
+    return STATUS.get(type(error), 400)
+
+
+def problem_body(
+    request: HttpRequest,
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    errors: Sequence[FieldProblem] = (),
+    **extra: Any,
+) -> dict[str, Any]:
+    """The members of a problem: type, title, status, code, detail, request_id, and errors with JSON pointers."""
+    body: dict[str, Any] = {
+        "type": f"https://viable.example/problems/{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "request_id": getattr(request, "request_id", ""),
+        **extra,
+    }
+    if errors:
+        body["errors"] = [{"pointer": e.pointer, "code": e.code, "detail": e.detail} for e in errors]
+    return body
+
+
+def problem_response(request: HttpRequest, status: int, code: str, detail: str, **extra: Any) -> HttpResponse:
+    """A problem as a plain Django response, for what is refused before DRF is reached."""
+    body = problem_body(request, status, code, detail, **extra)
+    return HttpResponse(orjson.dumps(body), status=status, content_type="application/problem+json")
+
+
+def domain_problem(request: HttpRequest, error: DomainError) -> dict[str, Any]:
+    """The problem that a refusal becomes; violations name the policy and its owner."""
+    extra: dict[str, Any] = {}
+    if isinstance(error, PolicyViolation):
+        extra["violations"] = [
+            {"policy": v.policy, "owner": v.owner, "reason": v.reason, "remedy": v.remedy} for v in error.violations
+        ]
+    if isinstance(error, (IllegalTransition, Conflict, Forbidden)):
+        extra.update({k: v for k, v in error.context.items() if k != "ticket"})
+    return problem_body(
+        request,
+        status_of(error),
+        error.code,
+        error.detail,
+        errors=error.problems if isinstance(error, Invalid) else (),
+        **extra,
+    )

@@ -1,0 +1,158 @@
+"""The door of every tenant request: which tenant, which actor, one transaction, and no trace of a request that failed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.urls import set_script_prefix
+from django.utils import timezone, translation
+from django.utils.cache import patch_vary_headers
+
+from itsm.access.actors import actor_of_token, actor_of_user, tenant_of_token
+from itsm.api.errors import problem_response
+from itsm.events.write import record_refusal
+from itsm.kernel.actor import Actor
+from itsm.kernel.errors import DomainError
+from itsm.kernel.ids import new_id
+from itsm.tenancy.context import tenant
+from itsm.tenancy.models import Tenant
+from itsm.web.errors import error_page
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+#: /t/<slug>/rest: works on localhost and behind any proxy. A tenant with a host of its own needs no prefix.
+_PREFIX = re.compile(r"\A/t/([a-z0-9-]{1,40})(/.*)\Z")
+_REQUEST_ID = re.compile(r"\A[A-Za-z0-9._-]{8,64}\Z")
+
+
+class RequestIdMiddleware:
+    """Gives each request an id (the client's X-Request-ID when it is a sane one) and sends it back."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        offered = request.headers.get("X-Request-ID", "")
+        request.request_id = offered if _REQUEST_ID.match(offered) else str(new_id())  # type: ignore[attr-defined]
+        response = self.get_response(request)
+        response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
+        return response
+
+
+class TenantMiddleware:
+    """Finds the tenant and the actor, and runs the request inside one transaction of that tenant.
+
+    The tenant comes from the path prefix, the host, or the token; never from a body or a header of the client's choice.
+    A response of 400 or more rolls everything back; if it was a refusal worth recording, that is written afterwards, in a
+    transaction of its own.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        request.actor = None  # type: ignore[attr-defined]
+        request.tenant = None  # type: ignore[attr-defined]
+        found, named = self._find_tenant(request)
+        if found is None and not named:
+            return self.get_response(request)
+        response = self._inside(request, found)
+        patch_vary_headers(response, ("Authorization", "Cookie"))
+        return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """A refusal that a web view did not handle becomes a page; the API translates its own."""
+        if not isinstance(exception, DomainError):
+            return None
+        return error_page(request, exception)
+
+    def _find_tenant(self, request: HttpRequest) -> tuple[Tenant | None, bool]:
+        """The tenant, and whether the request named one at all (a wrong name is not the same as none)."""
+        tenants = Tenant.objects.filter(is_active=True)
+        if match := _PREFIX.match(request.path_info):
+            slug, rest = match.groups()
+            prefix = f"/t/{slug}"
+            request.path_info = rest
+            request.META["SCRIPT_NAME"] = prefix
+            set_script_prefix(f"{prefix}/")
+            return tenants.filter(slug=slug).first(), True
+        host = request.get_host().rsplit(":", 1)[0].lower()
+        if host not in settings.GLOBAL_HOSTS and (own := tenants.filter(host=host).first()):
+            return own, True
+        if request.path_info.startswith("/api/") and (secret := bearer(request)):
+            tenant_id = tenant_of_token(secret)
+            return (tenants.filter(pk=tenant_id).first() if tenant_id else None), True
+        return None, False
+
+    def _inside(self, request: HttpRequest, found: Tenant | None) -> HttpResponseBase:
+        is_api = request.path_info.startswith("/api/")
+        if found is None:
+            return self._no_entry(request, is_api)
+        request.tenant = found  # type: ignore[attr-defined]
+        with tenant(found.pk):
+            actor = self._actor(request, found)
+            if actor is None:
+                return self._no_entry(request, is_api)
+            actor = replace(actor, request_id=request.request_id)  # type: ignore[attr-defined]
+            request.actor = actor  # type: ignore[attr-defined]
+            with translation.override(actor.language or translation.get_language() or "en"), _zone(actor):
+                response = self.get_response(request)
+            if response.status_code >= 400:
+                transaction.set_rollback(True)
+            if isinstance(response, StreamingHttpResponse):
+                response.streaming_content = _stream_inside(found, response.streaming_content)
+        refusal: DomainError | None = getattr(request, "refusal", None)
+        if refusal is not None and response.status_code >= 400:
+            record_refusal(actor, refusal, f"{request.method} {request.resolver_match.route if request.resolver_match else ''}")
+        return response
+
+    def _actor(self, request: HttpRequest, found: Tenant) -> Actor | None:
+        if request.path_info.startswith("/api/") and "Authorization" in request.headers:
+            secret = bearer(request)
+            return actor_of_token(found.pk, secret) if secret else None
+        if not request.user.is_authenticated:
+            return None
+        return actor_of_user(found.pk, request.user.pk)
+
+    def _no_entry(self, request: HttpRequest, is_api: bool) -> HttpResponseBase:
+        """Unknown tenant, no membership, no login: whoever is outside learns only whether he is signed in."""
+        signed_in = request.user.is_authenticated and "Authorization" not in request.headers
+        if is_api:
+            if signed_in:
+                return problem_response(request, 404, "not_found", "There is no such organisation, or you are not in it.")
+            response = problem_response(
+                request, 401, "not_authenticated", "Send a valid token: Authorization: Bearer vbl_…"
+            )
+            response["WWW-Authenticate"] = 'Bearer realm="viable"'
+            return response
+        if not signed_in:
+            return redirect_to_login(request.get_full_path(), settings.LOGIN_URL)
+        return error_page(request, None, status=404)
+
+
+def bearer(request: HttpRequest) -> str | None:
+    """The secret of an ``Authorization: Bearer`` header, or None."""
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    secret = secret.strip()
+    return secret if scheme.lower() == "bearer" and secret.isascii() and 0 < len(secret) <= 200 else None
+
+
+def _zone(actor: Actor) -> timezone.override:
+    try:
+        return timezone.override(ZoneInfo(actor.time_zone))
+    except (ZoneInfoNotFoundError, ValueError):
+        return timezone.override(ZoneInfo("UTC"))
+
+
+def _stream_inside(found: Tenant, content: Any) -> Iterator[Any]:
+    """A streamed body is produced after the request's transaction has ended: it needs the tenant again."""
+    with tenant(found.pk):
+        yield from content
