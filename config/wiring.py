@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
-import incidents.events
 import itsm.tickets.events  # noqa: F401 - declares the kinds
 from config.celery import wake_relay
 from incidents import provision as incident_provision

@@ -58,7 +58,7 @@ def spawn(
     A session of its own keeps Ctrl-C in the terminal from reaching it: the supervisor stops things in order.
     """
     errors: Any = subprocess.STDOUT if output is not None else None
-    return subprocess.Popen(  # noqa: PLW1509  # single-threaded, and prctl has no other place
+    return subprocess.Popen(  # single-threaded, and prctl has no other place
         list(command),
         env=dict(env),
         cwd=cwd,

@@ -93,8 +93,7 @@ class LocalServices:
         """Refuse to migrate a database of one's own as the application's role, which owns nothing."""
         if self.own_database and not self.environ.get("DATABASE_OWNER_URL"):
             raise Refusal(
-                "DATABASE_URL names a database of your own, but DATABASE_OWNER_URL, needed to migrate it, is "
-                "not set.",
+                "DATABASE_URL names a database of your own, but DATABASE_OWNER_URL, needed to migrate it, is not set.",
                 "run docs/operations/roles.sql there and set DATABASE_OWNER_URL (role itsm_owner), "
                 "DATABASE_URL (itsm_app) and DATABASE_PLATFORM_URL (itsm_platform)",
             )
