@@ -112,9 +112,9 @@ def as_account(account: Account, question: Callable[[], str]) -> str:
             os._exit(0)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
-        answer = pipe.read()
+        said = pipe.read()
     os.waitpid(child, 0)
-    return str(json.loads(answer))
+    return str(json.loads(said))
 
 
 def _blocked(path: Path, mode: int) -> str:

@@ -45,7 +45,9 @@ THROW_AWAY_SETTINGS = {
 class Postgres:
     """The cluster of one state folder."""
 
-    def __init__(self, state: StateFolder, programs: Path, secrets: Mapping[str, str], throw_away: bool) -> None:
+    def __init__(
+        self, state: StateFolder, programs: Path, secrets: Mapping[str, str], throw_away: bool
+    ) -> None:
         self.state = state
         self.programs = programs
         self.secrets = secrets
@@ -109,7 +111,9 @@ class Postgres:
             password_file.unlink()
         if made.returncode:
             shutil.rmtree(partial, ignore_errors=True)
-            raise Refusal(f"initdb failed ({made.returncode}): {(made.stderr or made.stdout).strip()[-1500:]}")
+            raise Refusal(
+                f"initdb failed ({made.returncode}): {(made.stderr or made.stdout).strip()[-1500:]}"
+            )
         if self.data.exists():
             self.data.rmdir()
         os.rename(partial, self.data)
@@ -210,7 +214,9 @@ class Postgres:
         """Return the libpq address for a role, over the socket."""
         return f"postgresql://{role}:{quote(self.secrets[role], safe='')}@/{database}?host={self.sockets}"
 
-    def psql(self, *arguments: str, database: str = "postgres", extra: Mapping[str, str] | None = None) -> str:
+    def psql(
+        self, *arguments: str, database: str = "postgres", extra: Mapping[str, str] | None = None
+    ) -> str:
         """Run psql as the superuser; return what it printed. Raises Refusal with its complaint."""
         environment = {
             **self._environment(),
@@ -240,7 +246,9 @@ class Postgres:
         Passwords go by the environment, where other users cannot see them. The throw-away cluster of a test
         run additionally lets the owner create databases and step into the other roles.
         """
-        passwords = {f"{r.upper()}_PASSWORD": self.secrets[r] for r in ("itsm_owner", "itsm_app", "itsm_platform")}
+        passwords = {
+            f"{r.upper()}_PASSWORD": self.secrets[r] for r in ("itsm_owner", "itsm_app", "itsm_platform")
+        }
         self.psql("-v", f"database={DATABASE}", "-f", str(ROLES_FILE), extra=passwords)
         if self.throw_away:
             self.psql(
