@@ -148,7 +148,7 @@ class Run:
         )
         self.local.start(self.console)
         env = self.local.env(self.address, os.environ.get("DJANGO_SETTINGS_MODULE", SETTINGS))
-        self.state.publish(env, address=self.address, pid=os.getpid())
+        self.state.publish(env, address=self.address, pid=os.getpid(), programs=self.local.programs)
         for name in application.missing:
             self.console.say(f"  · left out: this checkout has no {name}")
         self._once("migrate", "database migrations", application.migrate, env)

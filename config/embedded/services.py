@@ -45,6 +45,11 @@ class LocalServices:
         """Say whether a variable is given, itself or as the name of a file that holds it."""
         return bool(self.environ.get(name) or self.environ.get(f"{name}_FILE"))
 
+    @property
+    def programs(self) -> str:
+        """Folder of the embedded PostgreSQL's programs, "" if there is none."""
+        return str(self.postgres.programs) if self.postgres is not None else ""
+
     def start(self, console: Console) -> None:
         """Bring both engines up and prepare the database.
 

@@ -123,3 +123,59 @@ def test_a_killed_test_run_takes_its_engines_along(place: Any) -> None:
     place.wait(lambda: not place.processes_here(), 10)
     assert time.monotonic() - begun < 5
     subprocess.run(["rm", "-rf", str(place.state)], check=True)
+
+
+@pytest.mark.slow
+def test_a_dump_by_the_programs_that_come_along(place: Any) -> None:
+    made = 'psql -qc \'CREATE TABLE t (n int)\' "$DATABASE_OWNER_URL" && pg_dump "$DATABASE_OWNER_URL"'
+    ran = place.command("services", "--", "sh", "-c", made)
+    assert ran.returncode == 0 and "CREATE TABLE public.t" in ran.stdout, ran
+
+
+@pytest.mark.slow
+def test_roles_file_by_an_administrator_who_is_no_superuser(place: Any) -> None:
+    """A managed PostgreSQL gives a role that may create roles and databases, but no superuser."""
+    import psycopg
+
+    place.start()
+    roles = CHECKOUT / "docs" / "operations" / "roles.sql"
+    env = place.env()
+    url = env["DATABASE_OWNER_URL"].replace(env["DATABASE_OWNER_URL"].split("@")[0], "postgresql://admin:pw")
+    secrets = json.loads((place.state / "secrets.json").read_text())
+    superuser = url.replace("admin:pw", f"postgres:{secrets['postgres']}").replace("/viable?", "/postgres?")
+    with psycopg.connect(superuser, autocommit=True) as connection:
+        connection.execute("DROP DATABASE viable")
+        for role in ("itsm_owner", "itsm_app", "itsm_platform"):
+            connection.execute(f"DROP ROLE {role}")
+        connection.execute("CREATE ROLE admin LOGIN CREATEROLE CREATEDB PASSWORD 'pw'")
+    programs = json.loads((place.state / "run" / "env.json").read_text())["programs"]
+    command = [
+        f"{programs}/psql",
+        "-X",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-v",
+        "database=service desk",
+        "-f",
+        str(roles),
+    ]
+    passwords = {f"{role}_PASSWORD": f"it's {role}" for role in ("ITSM_OWNER", "ITSM_APP", "ITSM_PLATFORM")}
+    for _ in range(2):
+        ran = subprocess.run(
+            [*command, url.replace("/viable?", "/postgres?")],
+            env=place.environment(**passwords), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    without = subprocess.run(
+        [*command, url.replace("/viable?", "/postgres?")], env=place.environment(), capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert without.returncode != 0 and "ITSM_OWNER_PASSWORD" in without.stderr
+    with psycopg.connect(
+        host=str(place.state / "sock"), user="itsm_owner", password="it's ITSM_OWNER", dbname="service desk"
+    ) as connection:
+        connection.execute("CREATE TABLE mine ()")
+        assert connection.execute("SELECT count(*) FROM pg_extension").fetchone() == (4,)
+        assert connection.execute(
+            "SELECT proleakproof FROM pg_proc WHERE proname = 'ts_match_vq'"
+        ).fetchone() == (False,)
