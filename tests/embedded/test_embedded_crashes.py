@@ -52,25 +52,17 @@ def test_kill_9_of_the_supervisor_alone_ends_every_child(place: Any) -> None:
     first.send_signal(signal.SIGKILL)
     first.wait()
     engines = ("postgres", "valkey", "standin.py web", "standin.py beat")
-    place.wait(
-        lambda: not any(name in line for line in place.processes_here().values() for name in engines), 15
-    )
-    assert "database system is shut down" in (place.state / "log" / "postgres.log").read_text(), (
-        "a clean shutdown"
-    )
+    place.wait(lambda: not any(name in line for line in place.processes_here().values() for name in engines), 15)
+    assert "database system is shut down" in (place.state / "log" / "postgres.log").read_text(), "a clean shutdown"
 
 
-@pytest.mark.parametrize(
-    "what", ["postgres -D", "postgres", "valkey-server", "standin.py web", "standin.py worker"]
-)
+@pytest.mark.parametrize("what", ["postgres -D", "postgres", "valkey-server", "standin.py web", "standin.py worker"])
 def test_a_running_supervisor_starts_again_what_was_killed(place: Any, what: str) -> None:
     place.start()
     _remember(place, 2)
     _redis(place).set("kept", "2")
     time.sleep(1.1)
-    name = {"postgres -D": "postgres", "postgres": "postgres", "valkey-server": "valkey"}.get(
-        what, what.split()[-1]
-    )
+    name = {"postgres -D": "postgres", "postgres": "postgres", "valkey-server": "valkey"}.get(what, what.split()[-1])
     if what == "postgres":  # a backend, not the postmaster: PostgreSQL recovers by itself
         place.sql("CREATE EXTENSION IF NOT EXISTS pg_trgm")
         main = place.pid_of("postgres")
@@ -167,9 +159,7 @@ def test_an_orphaned_server_is_ended_and_waited_for(place: Any) -> None:
     arguments: dict[str, Any] = {}
     if os.geteuid() == 0:
         arguments = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
-    orphan = subprocess.Popen(
-        command, cwd="/", stderr=subprocess.DEVNULL, start_new_session=True, **arguments
-    )
+    orphan = subprocess.Popen(command, cwd="/", stderr=subprocess.DEVNULL, start_new_session=True, **arguments)
     place.wait(lambda: (place.state / "sock" / ".s.PGSQL.5432").exists())
     place.start()
     assert orphan.wait(10) == 0, "a clean shutdown, not a kill"

@@ -128,9 +128,7 @@ def test_lock_files_carry_hashes_and_no_index() -> None:
 
 def test_make_without_python_says_so(tmp_path: Path) -> None:
     for tool in ("make", "sh", "awk"):
-        found = subprocess.run(
-            ["sh", "-c", f"command -v {tool}"], capture_output=True, text=True, check=True
-        ).stdout
+        found = subprocess.run(["sh", "-c", f"command -v {tool}"], capture_output=True, text=True, check=True).stdout
         (tmp_path / tool).symlink_to(found.strip())
     ran = subprocess.run(["make", "run"], cwd=CHECKOUT, env={"PATH": str(tmp_path)}, capture_output=True, text=True,
                          check=False)  # fmt: skip

@@ -21,9 +21,7 @@ from config.embedded.identity import account_named, blocked_at, service_account
 from config.embedded.state import StateFolder
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-root_only = pytest.mark.skipif(
-    os.geteuid() != 0, reason="needs root: only root starts services as another account"
-)
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only root starts services as another account")
 
 
 def _made(place: Any) -> None:
@@ -36,9 +34,7 @@ def test_a_cluster_of_another_major_version(place: Any) -> None:
     version.write_text("17\n")
     refused = place.command("services", "--", "true")
     assert refused.returncode == 1
-    assert (
-        f"{place.state}/postgres was made by PostgreSQL 17, the installed wheel brings 18" in refused.stderr
-    )
+    assert f"{place.state}/postgres was made by PostgreSQL 17, the installed wheel brings 18" in refused.stderr
     assert "docs/operations/running.md" in refused.stderr
     assert place.processes_here() == {}
     version.write_text("18\n")
@@ -76,9 +72,7 @@ def test_a_folder_with_other_things_in_it(place: Any) -> None:
 def test_a_state_folder_that_is_a_file(place: Any) -> None:
     place.state.write_text("")
     refused = place.command("services", "--", "true")
-    assert (
-        refused.returncode == 1 and str(place.state) in refused.stderr and "Traceback" not in refused.stderr
-    )
+    assert refused.returncode == 1 and str(place.state) in refused.stderr and "Traceback" not in refused.stderr
 
 
 @pytest.mark.slow
@@ -144,9 +138,7 @@ def test_programs_in_a_closed_folder_are_copied_for_the_services(place: Any) -> 
 def test_code_or_interpreter_in_a_closed_folder_is_refused_by_name(place: Any) -> None:
     closed = place.folder / "closed"
     closed.mkdir(mode=0o700)
-    shutil.copytree(
-        CHECKOUT / "config", closed / "checkout" / "config", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    shutil.copytree(CHECKOUT / "config", closed / "checkout" / "config", ignore=shutil.ignore_patterns("__pycache__"))
     command = [
         sys.executable,
         "-m",
@@ -161,10 +153,7 @@ def test_code_or_interpreter_in_a_closed_folder_is_refused_by_name(place: Any) -
         command, cwd=closed / "checkout", env=place.environment(), capture_output=True, text=True, check=False
     )
     assert refused.returncode == 1
-    assert (
-        f"The account nobody cannot read {closed}" in refused.stdout
-        and "cp -r . /opt/viable" in refused.stdout
-    )
+    assert f"The account nobody cannot read {closed}" in refused.stdout and "cp -r . /opt/viable" in refused.stdout
 
     closed.chmod(0o755)
     (closed / "checkout" / "config" / "wsgi.py").chmod(0o600) if (closed / "checkout" / "config" / "wsgi.py").exists() \
@@ -172,10 +161,7 @@ def test_code_or_interpreter_in_a_closed_folder_is_refused_by_name(place: Any) -
     refused = subprocess.run(
         command, cwd=closed / "checkout", env=place.environment(), capture_output=True, text=True, check=False
     )
-    assert (
-        f"cannot read {closed}/checkout/config/wsgi.py" in refused.stdout
-        and "chmod -R go+rX" in refused.stdout
-    )
+    assert f"cannot read {closed}/checkout/config/wsgi.py" in refused.stdout and "chmod -R go+rX" in refused.stdout
 
     python = place.folder / "py"
     subprocess.run([sys.executable, "-m", "venv", "--copies", "--without-pip", python], check=True)
@@ -186,8 +172,7 @@ def test_code_or_interpreter_in_a_closed_folder_is_refused_by_name(place: Any) -
     )
     assert refused.returncode == 1
     assert (
-        f"The account nobody cannot read {python}/bin" in refused.stdout
-        and "PYTHON=/usr/bin/python3" in refused.stdout
+        f"The account nobody cannot read {python}/bin" in refused.stdout and "PYTHON=/usr/bin/python3" in refused.stdout
     )
     assert not (place.state / "postgres").exists(), "refused before anything was started"
 
@@ -210,10 +195,7 @@ def test_a_user_id_without_an_account(place: Any) -> None:
     if "No module named" in refused.stderr or "Permission denied" in refused.stderr:
         pytest.skip("other accounts cannot read this checkout")
     assert refused.returncode == 1
-    assert (
-        "User id 54321 has no entry in the password file" in refused.stderr
-        and "DATABASE_URL" in refused.stderr
-    )
+    assert "User id 54321 has no entry in the password file" in refused.stderr and "DATABASE_URL" in refused.stderr
 
 
 @root_only
@@ -248,7 +230,9 @@ def test_a_service_cannot_put_a_link_where_root_writes(place: Any) -> None:
     nobody = pwd.getpwuid((place.state / "postgres").stat().st_uid)
 
     def attack() -> int:
-        script = f"cd {place.state} && (rm -rf log || mv log x || ln -sfn /etc log/a || rm secrets.json || cat secrets.json)"
+        script = (
+            f"cd {place.state} && (rm -rf log || mv log x || ln -sfn /etc log/a || rm secrets.json || cat secrets.json)"
+        )
         return subprocess.run(
             ["sh", "-c", script], capture_output=True, check=False, user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[]
         ).returncode  # fmt: skip
@@ -273,9 +257,7 @@ def test_blocked_at_names_the_first_closed_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_without_proc_processes_are_found_by_their_command_line(
-    place: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_proc_processes_are_found_by_their_command_line(place: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The branch for systems without /proc and without a signal at the parent's death (macOS), run here on ps."""
     place.start()
     cluster = place.state / "postgres"

@@ -54,12 +54,8 @@ def test_roles_are_what_the_documented_file_says(place: Any) -> None:
         "SELECT rolname, rolsuper, rolbypassrls, rolcreatedb, rolcreaterole FROM pg_roles"
         " WHERE rolname LIKE 'itsm%' ORDER BY 1"
     )
-    assert roles == [
-        (name, False, False, False, False) for name in ("itsm_app", "itsm_owner", "itsm_platform")
-    ]
-    assert place.sql("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'viable'") == [
-        ("itsm_owner",)
-    ]
+    assert roles == [(name, False, False, False, False) for name in ("itsm_app", "itsm_owner", "itsm_platform")]
+    assert place.sql("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'viable'") == [("itsm_owner",)]
     extensions = {name for (name,) in place.sql("SELECT extname FROM pg_extension")}
     assert {"btree_gin", "pg_trgm", "unaccent"} <= extensions
     for role in ("itsm_app", "itsm_platform"):

@@ -110,9 +110,7 @@ def test_a_killed_test_run_takes_its_engines_along(place: Any) -> None:
     try:
         place.output.touch()
         place.wait(
-            lambda: any(
-                (Path(tempfile.gettempdir()) / f / "run" / "env.json").exists() for f in _left() - before
-            )
+            lambda: any((Path(tempfile.gettempdir()) / f / "run" / "env.json").exists() for f in _left() - before)
         )
         place.state = Path(tempfile.gettempdir()) / (_left() - before).pop()
         assert place.processes_here()
@@ -176,6 +174,6 @@ def test_roles_file_by_an_administrator_who_is_no_superuser(place: Any) -> None:
     ) as connection:
         connection.execute("CREATE TABLE mine ()")
         assert connection.execute("SELECT count(*) FROM pg_extension").fetchone() == (4,)
-        assert connection.execute(
-            "SELECT proleakproof FROM pg_proc WHERE proname = 'ts_match_vq'"
-        ).fetchone() == (False,)
+        assert connection.execute("SELECT proleakproof FROM pg_proc WHERE proname = 'ts_match_vq'").fetchone() == (
+            False,
+        )
