@@ -16,7 +16,14 @@ OLDEST = (3, 11)
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(CHECKOUT, ".venv")
 LOCKS = {"run": "requirements.lock", "dev": "requirements-dev.lock"}
-CANDIDATES = ("python3", "python3.13", "python3.12", "python3.11", "/usr/bin/python3", "/usr/local/bin/python3")
+CANDIDATES = (
+    "python3",
+    "python3.13",
+    "python3.12",
+    "python3.11",
+    "/usr/bin/python3",
+    "/usr/local/bin/python3",
+)
 PROBE = """
 import sys
 try:
@@ -99,7 +106,11 @@ def refuse(found):
     """Say why none of the interpreters found will do."""
     newest = max(found, key=lambda answer: answer[0]) if found else None
     if newest is None or newest[0] < OLDEST:
-        was = "there is only Python %s (%s)" % (".".join(map(str, newest[0])), newest[2]) if newest else "there is none"
+        was = (
+            "there is only Python %s (%s)" % (".".join(map(str, newest[0])), newest[2])
+            if newest
+            else "there is none"
+        )
         fail(
             "Python %d.%d or newer is needed, and %s." % (OLDEST + (was,)),
             "install it (Debian 12, Ubuntu 24.04: apt-get install python3 python3-venv), or name one: "
@@ -154,7 +165,9 @@ def install(kind, total):
             found = re.match(r"(?:Collecting|Requirement already satisfied:) ([A-Za-z0-9._-]+)", text)
             if found:
                 seen = min(seen + 1, total)
-            shown = found.group(1) if found else "installing" if text.startswith("Installing collected") else ""
+            shown = (
+                found.group(1) if found else "installing" if text.startswith("Installing collected") else ""
+            )
             if shown and interactive:
                 sys.stdout.write("\r\033[K  [%d/%d] %s  %.0f s" % (seen, total, shown, time.time() - begun))
                 sys.stdout.flush()
@@ -189,7 +202,9 @@ def ensure(kind):
         python = choose_python()
         print("Making .venv with %s" % python)
         shutil.rmtree(VENV + ".tmp", ignore_errors=True)
-        made = subprocess.run([python, "-m", "venv", "--clear", VENV], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        made = subprocess.run(
+            [python, "-m", "venv", "--clear", VENV], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
         if made.returncode:
             sys.stdout.write(made.stdout.decode(errors="replace"))
             fail("%s -m venv failed." % python, "apt-get install python3-venv (Debian, Ubuntu)")

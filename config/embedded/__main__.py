@@ -21,7 +21,9 @@ from .state import StateFolder, read_document
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     top = argparse.ArgumentParser(prog="python -m config.embedded", description=__doc__)
-    top.add_argument("--state", default=os.environ.get("STATE", ""), help="state folder (default: see the docs)")
+    top.add_argument(
+        "--state", default=os.environ.get("STATE", ""), help="state folder (default: see the docs)"
+    )
     commands = top.add_subparsers(dest="action", required=True)
     run = commands.add_parser("run", help="start everything, until Ctrl-C")
     run.add_argument("--port", default=os.environ.get("PORT", "8000"), help="port of the web server")
@@ -39,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("--external", action="store_true", help="use DATABASE_URL and REDIS_URL if set")
     commands.add_parser("stop", help="stop the running supervisor and wait for it")
     env = commands.add_parser("env", help="print the addresses of the running services")
-    env.add_argument("--export", action="store_true", help="as shell commands: eval \"$(… env --export)\"")
+    env.add_argument("--export", action="store_true", help='as shell commands: eval "$(… env --export)"')
     commands.add_parser("clean", help="delete the state folder (refuses while it runs)")
     return top
 
