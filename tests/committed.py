@@ -120,7 +120,7 @@ def _as_url(conninfo: str) -> str:
 
 @contextmanager
 def committed_database(folder: Path) -> Iterator[CommittedDatabase]:
-    """Real connections for all aliases while the block runs; afterwards all rows are removed and the aliases restored."""
+    """Real connections for all aliases while the block runs; afterwards all rows are removed again."""
     import redis
 
     default = connections.settings["default"]

@@ -9,21 +9,42 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.db import connection
+from django.test.utils import setup_databases, teardown_databases
 
 from tests.committed import CommittedDatabase, committed_database
 from tests.factories import Desk, make_desk
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: Any, django_db_blocker: Any) -> Iterator[None]:
-    """Once the schema stands, every test works as the app role, under row-level security."""
+def django_db_setup(
+    request: pytest.FixtureRequest,
+    django_test_environment: None,
+    django_db_blocker: Any,
+    django_db_keepdb: bool,
+    django_db_createdb: bool,
+    django_db_modify_db_settings: None,
+) -> Iterator[None]:
+    """Create and migrate as the owner; once the schema stands, every test works as the app role.
+
+    Replaces pytest-django's own, which creates no database for a run in which only ``committed_db`` is asked for.
+    """
+    verbosity = request.config.option.verbose
     with django_db_blocker.unblock():
+        created = setup_databases(
+            verbosity=verbosity,
+            interactive=False,
+            aliases={"default"},
+            serialized_aliases=set(),
+            keepdb=django_db_keepdb and not django_db_createdb,
+        )
         connection.settings_dict["OPTIONS"]["assume_role"] = settings.DATABASE_ROLES["app"]
         connection.close()
     yield
     with django_db_blocker.unblock():
         connection.settings_dict["OPTIONS"].pop("assume_role")
         connection.close()
+        if not django_db_keepdb:
+            teardown_databases(created, verbosity=verbosity)
 
 
 @pytest.fixture
