@@ -10,9 +10,10 @@ import itsm.tickets.events  # noqa: F401 - declares the kinds
 from config.celery import wake_relay
 from incidents import provision as incident_provision
 from incidents import reactions
+from incidents.kind import INCIDENT
 from itsm.events.bus import Consumer, wiring
+from itsm.tickets import kinds, search
 from itsm.tickets import provision as ticket_provision
-from itsm.tickets import search
 
 #: What a new tenant gets, in this order.
 PROVISION: tuple[Callable[[UUID], None], ...] = (ticket_provision.provision, incident_provision.provision)
@@ -22,6 +23,7 @@ def connect() -> None:
     """Connect everything. Called once per process, when Django is ready."""
     if wiring.consumers:
         return
+    kinds.register(INCIDENT)
     # In the transaction of the change.
     wiring.subscribe(("ticket.commented",), reactions.resume_on_reply)
     wiring.subscribe(
