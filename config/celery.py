@@ -10,10 +10,12 @@ from uuid import UUID
 
 from celery import Celery, Task
 from celery.signals import worker_init
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.dev")
 
-from django.conf import settings  # noqa: E402
+from django.conf import settings
 
 logger = logging.getLogger(__name__)
 
@@ -70,13 +72,13 @@ class TenantTask(Task):  # type: ignore[type-arg]
 
     abstract = True
 
-    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+    def apply_async(self, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
         from itsm.tenancy.context import current_tenant_id
 
         tenant_id = current_tenant_id()
         if tenant_id is not None:
             options["headers"] = {**(options.get("headers") or {}), "itsm_tenant": str(tenant_id)}
-        return super().apply_async(args, kwargs, **options)
+        return super().apply_async(args, kwargs, *more, **options)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         from itsm.tenancy.context import tenant
@@ -98,8 +100,8 @@ def wake_relay(tenant_id: UUID) -> None:
         return
     try:
         app.send_task("itsm.events.tasks.relay_tenant", args=[str(tenant_id)], expires=30, retry=False)
-    except Exception as error:
-        # The sweep is the truth; whatever the broker's client raises must not reach the user whose change is committed.
+    except (OSError, OperationalError, RedisError) as error:
+        # The sweep is the truth: a broker that is down must not trouble the user whose change is committed.
         _silent_until = time.monotonic() + 5
         logger.warning("the broker cannot be reached, the sweep will deliver: %s", error)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
-import incidents.events
-import itsm.tickets.events  # noqa: F401 - declares the kinds
 from config.celery import wake_relay
+from incidents import events as incident_events
 from incidents import provision as incident_provision
 from incidents import reactions
 from itsm.events.bus import Consumer, wiring
+from itsm.events.kinds import declare
+from itsm.tickets import events as ticket_events
 from itsm.tickets import provision as ticket_provision
 from itsm.tickets import search
 
@@ -22,6 +23,7 @@ def connect() -> None:
     """Connect everything. Called once per process, when Django is ready."""
     if wiring.consumers:
         return
+    declare(*ticket_events.KINDS, *incident_events.KINDS)
     # In the transaction of the change.
     wiring.subscribe(("ticket.commented",), reactions.resume_on_reply)
     wiring.subscribe(

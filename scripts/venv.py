@@ -16,7 +16,14 @@ OLDEST = (3, 11)
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(CHECKOUT, ".venv")
 LOCKS = {"run": "requirements.lock", "dev": "requirements-dev.lock"}
-CANDIDATES = ("python3", "python3.13", "python3.12", "python3.11", "/usr/bin/python3", "/usr/local/bin/python3")
+CANDIDATES = (
+    "python3",
+    "python3.13",
+    "python3.12",
+    "python3.11",
+    "/usr/bin/python3",
+    "/usr/local/bin/python3",
+)
 PROBE = """
 import sys
 try:

@@ -99,9 +99,7 @@ class Child:
         if not self.alive():
             raise Refusal(f"{self.name} ended at its start ({self.how_it_ended()}).\n{self.log_tail()}")
         if not in_time:
-            raise Refusal(
-                f"{self.name} did not answer within {self.service.ready_seconds:.0f} s.\n{self.log_tail()}"
-            )
+            raise Refusal(f"{self.name} did not answer within {self.service.ready_seconds:.0f} s.\n{self.log_tail()}")
 
     def how_it_ended(self) -> str:
         """Describe the exit status in words."""

@@ -112,9 +112,9 @@ def as_account(account: Account, question: Callable[[], str]) -> str:
             os._exit(0)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
-        answer = pipe.read()
+        said = pipe.read()
     os.waitpid(child, 0)
-    return str(json.loads(answer))
+    return str(json.loads(said))
 
 
 def _blocked(path: Path, mode: int) -> str:
@@ -150,8 +150,8 @@ def unreadable_code(account: Account, roots: Iterable[Path]) -> str:
     """Name the first file or folder of the program's code that the account cannot read, "" if none."""
 
     def walk() -> str:
+        errors: list[str] = []
         for root in roots:
-            errors: list[str] = []
             for folder, names, files in os.walk(root, onerror=lambda e: errors.append(str(e.filename))):
                 names[:] = [n for n in names if not n.startswith(".") and n != "__pycache__"]
                 for name in files:

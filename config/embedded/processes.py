@@ -58,7 +58,7 @@ def spawn(
     A session of its own keeps Ctrl-C in the terminal from reaching it: the supervisor stops things in order.
     """
     errors: Any = subprocess.STDOUT if output is not None else None
-    return subprocess.Popen(  # noqa: PLW1509  # single-threaded, and prctl has no other place
+    return subprocess.Popen(  # single-threaded, and prctl has no other place
         list(command),
         env=dict(env),
         cwd=cwd,
@@ -92,14 +92,21 @@ def command_line(pid: int) -> str:
         return ""
 
 
-def is_alive(pid: int) -> bool:
-    """Say whether a process exists and still runs (a zombie does not)."""
+def exists(pid: int) -> bool:
+    """Say whether the number is taken, be it by a zombie or by someone else's process."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except (PermissionError, OverflowError):
         return True
+    return True
+
+
+def is_alive(pid: int) -> bool:
+    """Say whether a process exists and still runs (a zombie does not)."""
+    if not exists(pid):
+        return False
     if LINUX:
         try:
             return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"

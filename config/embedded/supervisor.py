@@ -139,8 +139,7 @@ class Supervisor:
                 how = child.how_it_ended()
                 delay = child.died()
                 self.console.say(
-                    f"  {child.name}: ended unexpectedly ({how}), starting it again in {delay:.1f} s; "
-                    f"log: {child.log}",
+                    f"  {child.name}: ended unexpectedly ({how}), starting it again in {delay:.1f} s; log: {child.log}",
                     always=True,
                 )
 

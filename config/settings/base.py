@@ -68,7 +68,11 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 
 # --- Database: three roles of one database, see docs/operations/roles.sql -------------------------------------------
-_SESSION = {"OPTIONS": {"options": "-c statement_timeout=5000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=10000"}}
+_SESSION = {
+    "OPTIONS": {
+        "options": "-c statement_timeout=5000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=10000"
+    }
+}
 _APP_URL = env.text("DATABASE_URL", "postgresql://itsm_app@/viable")
 _OWNER_URL = env.text("DATABASE_OWNER_URL", _APP_URL)
 _PLATFORM_URL = env.text("DATABASE_PLATFORM_URL", _APP_URL)

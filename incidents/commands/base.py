@@ -1,4 +1,4 @@
-"""What every incident verb does first: fetch through visibility, lock, compare the version, authorise, ask the flow and the policies."""
+"""What every incident verb does first: fetch, lock, compare the version, authorise, ask the flow and the policies."""
 
 from __future__ import annotations
 

@@ -12,13 +12,13 @@ from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import IllegalTransition, Invalid, Problems
 from itsm.kernel.ids import new_id
+from itsm.kernel.texts import BODY_MAX, TITLE_MAX, clean_text
 from itsm.tenancy.models import Person, Team
 from itsm.tickets.commands.assignment import check_assignee
 from itsm.tickets.fetch import lock_ticket, reference
 from itsm.tickets.models import Category, LinkKind, Service, Ticket, TicketLink
 from itsm.tickets.numbering import take_numbers
 from itsm.tickets.priority import priority_of
-from itsm.kernel.texts import BODY_MAX, TITLE_MAX, clean_text
 
 CHANNELS = frozenset({"web", "portal", "api", "email", "phone", "self_service", "alert", "import", "ivr", "walk_in"})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
+from zoneinfo import available_timezones
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -16,9 +17,9 @@ from itsm.access.models import ApiToken, RoleGrant
 from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Invalid, NotFound, Problems
+from itsm.kernel.texts import clean_text
 from itsm.kernel.unset import UNSET, Unset
 from itsm.tenancy.models import Membership, Organisation, Person, Team, User
-from itsm.kernel.texts import clean_text
 
 
 def create_person(
@@ -64,8 +65,6 @@ def update_person(
     if language is not UNSET:
         clean["language"] = clean_text(problems, "language", language, limit=16, line=True)
     if time_zone is not UNSET:
-        from zoneinfo import available_timezones
-
         if time_zone not in available_timezones():
             problems.add("time_zone", "unknown_zone", "time_zone must be a name such as Europe/Berlin.")
         clean["time_zone"] = time_zone
@@ -129,7 +128,9 @@ def grant_role(
     if role not in GRANTABLE:
         problems.add("role", "unknown_role", f"role must be one of {', '.join(GRANTABLE)}.")
     elif (Role(role) in PER_PROCESS) != bool(process):
-        problems.add("process", "process_mismatch", "process_manager and process_owner name a process; other roles do not.")
+        problems.add(
+            "process", "process_mismatch", "process_manager and process_owner name a process; other roles do not."
+        )
     elif team_id is not None and Role(role) not in PER_TEAM:
         problems.add("team", "team_mismatch", "Only the agent role may be granted for a team.")
     problems.raise_if_any()
@@ -138,7 +139,12 @@ def grant_role(
         person = _person(person_id)
         if team_id is not None and not Team.objects.filter(pk=team_id, is_active=True).exists():
             raise Invalid.one("team", "unknown_reference", "There is no active team with this id.")
-        there = RoleGrant.objects.filter(person_id=person.pk, role=role, process=process or "", team_id=team_id).first()
+        there = RoleGrant.objects.filter(
+            person_id=person.pk,
+            role=role,
+            process=process or "",
+            **({"team_id": team_id} if team_id else {"team_id__isnull": True}),
+        ).first()
         if there is not None and there.valid_until == valid_until:
             return there  # type: ignore[no-any-return]
         grant = there or RoleGrant(
@@ -149,9 +155,7 @@ def grant_role(
             work.add(grant)
         else:
             work.changed(grant, "valid_until")
-        work.emit(
-            "grant.given", person=person.pk, role=role, process=process, team=team_id, valid_until=valid_until
-        )
+        work.emit("grant.given", person=person.pk, role=role, process=process, team=team_id, valid_until=valid_until)
     return grant
 
 
@@ -165,9 +169,7 @@ def withdraw_role(*, actor: Actor, grant_id: UUID) -> None:
         admins = RoleGrant.objects.filter(role=Role.TENANT_ADMIN).exclude(pk=grant.pk)
         if grant.role == Role.TENANT_ADMIN and not admins.exists():
             raise Invalid.one("grant", "last_admin", "This is the last tenant admin. Make somebody else one first.")
-        work.emit(
-            "grant.withdrawn", person=grant.person_id, role=grant.role, process=grant.process, team=grant.team_id
-        )
+        work.emit("grant.withdrawn", person=grant.person_id, role=grant.role, process=grant.process, team=grant.team_id)
         grant.delete()
 
 
@@ -181,9 +183,7 @@ def create_team(*, actor: Actor, name: str, description: str = "", restricted: b
         authorize(actor, "team.manage")
         if Team.objects.filter(tenant_id=actor.tenant_id, name=clean_name).exists():
             raise Invalid.one("name", "taken", "There is already a team with this name.")
-        team = Team(
-            tenant_id=actor.tenant_id, name=clean_name, description=clean_description, is_restricted=restricted
-        )
+        team = Team(tenant_id=actor.tenant_id, name=clean_name, description=clean_description, is_restricted=restricted)
         work.add(team)
         work.emit("team.created", team=team.pk, restricted=restricted)
     return team

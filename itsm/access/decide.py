@@ -34,9 +34,7 @@ def reach(actor: Actor, permission: str, process: str | None = None) -> Reach:
         if role in PER_PROCESS and process is not None and grant.process != process:
             continue
         best = max(best, row.get(role, Reach.NONE))
-    if actor.scopes is not None and (
-        Role.INTEGRATION not in row or permission not in permissions_of(actor.scopes)
-    ):
+    if actor.scopes is not None and (Role.INTEGRATION not in row or permission not in permissions_of(actor.scopes)):
         return Reach.NONE
     return best
 
@@ -73,7 +71,7 @@ def ticket_filter(actor: Actor, prefix: str = "") -> Q | None:
         seen = not_hidden
     elif kinds:
         seen = Q(**{f"{prefix}kind__in": sorted(kinds)}) & not_hidden
-    if reach(actor, "ticket.read") is not Reach.NONE:
+    if actor.person_id is not None and reach(actor, "ticket.read") is not Reach.NONE:
         seen |= Q(**{f"{prefix}requester_id": actor.person_id})
         watcher = apps.get_model("tickets", "Watcher")
         watched = watcher.objects.filter(ticket_id=OuterRef(f"{prefix}id"), person_id=actor.person_id)

@@ -28,7 +28,9 @@ class RoleGrant(TenantModel):
                 fields=["tenant", "person", "role", "process", "team"], name="role_grant", nulls_distinct=False
             ),
         ]
-        indexes: ClassVar = [models.Index(fields=["tenant", "team"], name="role_grant_team", condition=Q(team__isnull=False))]
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "team"], name="role_grant_team", condition=Q(team__isnull=False))
+        ]
 
 
 class ApiToken(TenantModel):

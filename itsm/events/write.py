@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -32,7 +33,7 @@ class Chained(Protocol):
     version: int
     updated_at: datetime
     last_sequence: int
-    last_digest: bytes | None
+    last_digest: Any
 
     def save(self, *, update_fields: Any = ..., force_insert: Any = ...) -> None: ...
 
@@ -89,7 +90,11 @@ class UnitOfWork:
             version=declared.version,
             actor_kind=self.actor.kind.value,
             actor_id=self.actor.person_id,
-            actor_label=str(self.actor.token_id) if self.actor.token_id else self.actor.name if not self.actor.person_id else "",
+            actor_label=str(self.actor.token_id)
+            if self.actor.token_id
+            else self.actor.name
+            if not self.actor.person_id
+            else "",
             cause_id=self.cause.pk if self.cause else None,
             depth=self.depth,
             request_id=self.actor.request_id,
@@ -132,15 +137,12 @@ class UnitOfWork:
             Event.objects.bulk_create(events)
             if texts:
                 EventText.objects.bulk_create(texts)
-            Outbox.objects.bulk_create(
-                [Outbox(tenant_id=self.actor.tenant_id, event_id=event.pk) for event in events]
-            )
+            Outbox.objects.bulk_create([Outbox(tenant_id=self.actor.tenant_id, event_id=event.pk) for event in events])
             for event in events:
                 for kinds, subscriber in wiring.subscribers:
                     if event.kind.startswith(kinds):
                         subscriber(self, event)
-            tenant_id = self.actor.tenant_id
-            transaction.on_commit(lambda: wiring.wake_relay(tenant_id), robust=True)
+            transaction.on_commit(partial(wiring.wake_relay, self.actor.tenant_id), robust=True)
 
     def _save(self, row: models.Model, fields: set[str]) -> None:
         if hasattr(row, "last_sequence"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -144,6 +144,6 @@ class Problems:
             raise Invalid(self.found, "; ".join(p.detail for p in self.found))
 
 
-def context_of(error: DomainError) -> Mapping[str, Any]:
+def context_of(error: DomainError) -> dict[str, Any]:
     """What a refusal event stores about ``error``: ids and codes, no free text."""
     return {"code": error.code, **error.context}

@@ -45,7 +45,9 @@ def model_findings() -> list[str]:
             if field.unique and not field.primary_key:
                 findings.append(f"{meta.label}.{field.name}: unique without tenant tells one tenant about another")
         for rule in meta.total_unique_constraints + [
-            c for c in meta.constraints if isinstance(c, models.UniqueConstraint) and c not in meta.total_unique_constraints
+            c
+            for c in meta.constraints
+            if isinstance(c, models.UniqueConstraint) and c not in meta.total_unique_constraints
         ]:
             if not rule.fields or rule.fields[0] != "tenant":
                 findings.append(f"{meta.label}: unique constraint {rule.name} does not start with tenant")

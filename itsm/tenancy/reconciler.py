@@ -72,7 +72,9 @@ class Catalogue:
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
-        self.columns = self._pairs("SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'")
+        self.columns = self._pairs(
+            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
+        )
         self.constraints = {
             (table, name): definition
             for table, name, definition in self._rows(
@@ -117,7 +119,7 @@ class Catalogue:
     def _rows(self, sql: str) -> list[tuple[Any, ...]]:
         with self.connection.cursor() as cursor:
             cursor.execute(sql)
-            return cursor.fetchall()
+            return list(cursor.fetchall())
 
     def _pairs(self, sql: str) -> set[tuple[Any, ...]]:
         return set(self._rows(sql))
@@ -189,9 +191,7 @@ def _foreign_keys(model: type[TenantModel], catalogue: Catalogue) -> Iterator[St
         )
 
 
-def _row_security(
-    model: type[TenantModel], catalogue: Catalogue, app_role: str, platform_role: str
-) -> Iterator[Step]:
+def _row_security(model: type[TenantModel], catalogue: Catalogue, app_role: str, platform_role: str) -> Iterator[Step]:
     table = model._meta.db_table
     if table not in catalogue.secured:
         yield Step(table, "row-level security is off", f'ALTER TABLE "{table}" ENABLE ROW LEVEL SECURITY')

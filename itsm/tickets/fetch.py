@@ -25,7 +25,7 @@ def lock_ticket(
     tickets = visible_to(actor, Ticket.objects.all()).filter(pk=ticket_id)
     if kind is not None:
         tickets = tickets.filter(kind=kind)
-    ticket = tickets.select_for_update(of=("self",)).first()
+    ticket: Ticket | None = tickets.select_for_update(of=("self",)).first()
     if ticket is None:
         raise NotFound
     if expected_version is not None and ticket.version != expected_version:
@@ -36,7 +36,7 @@ def lock_ticket(
 def read_ticket(actor: Actor, ticket_id: UUID, kind: str | None = None) -> Ticket:
     """The ticket without a lock. Raises NotFound like lock_ticket()."""
     tickets = visible_to(actor, Ticket.objects.select_related("requester", "assignee", "team", "service", "category"))
-    ticket = tickets.filter(pk=ticket_id, **({"kind": kind} if kind else {})).first()
+    ticket: Ticket | None = tickets.filter(pk=ticket_id, **({"kind": kind} if kind else {})).first()
     if ticket is None:
         raise NotFound
     return ticket
@@ -57,7 +57,8 @@ def reference(model: type[M], field: str, value: UUID | None, actor: Actor, **ex
     """The active object of this tenant that an input field names, or None for an empty field. Raises Invalid otherwise."""
     if value is None:
         return None
-    found = model.objects.filter(tenant_id=actor.tenant_id, pk=value, is_active=True, **extra).first()
+    rows: Any = model.objects
+    found: M | None = rows.filter(tenant_id=actor.tenant_id, pk=value, is_active=True, **extra).first()
     if found is None:
         raise Invalid.one(field, "unknown_reference", f"There is no active {model._meta.verbose_name} with this id.")
-    return found  # type: ignore[return-value]
+    return found

@@ -56,9 +56,9 @@ def place(
         if new_team in actor.hidden_teams:
             raise Invalid.one("team", "unknown_reference", "There is no active team with this id.")
         reference(Team, "team", new_team, actor)
-    if assignee_id is UNSET and new_team != ticket.team_id and new_assignee is not None:
-        if new_team is not None and not _is_member(actor, new_assignee, new_team):
-            new_assignee = None
+    moved = new_team is not None and new_team != ticket.team_id
+    if moved and assignee_id is UNSET and new_assignee is not None and not _is_member(actor, new_assignee, new_team):
+        new_assignee = None
     if new_assignee is not None and new_assignee != ticket.assignee_id:
         check_assignee(actor, new_assignee, new_team)
     if (new_team, new_assignee) == (ticket.team_id, ticket.assignee_id):
@@ -89,7 +89,7 @@ def check_assignee(actor: Actor, person_id: UUID, team_id: UUID | None) -> None:
             raise Invalid.one("assignee", "not_a_member", "Only members of a restricted team can work on its tickets.")
 
 
-def _is_member(actor: Actor, person_id: UUID, team_id: UUID) -> bool:
-    return RoleGrant.objects.filter(
-        Q(tenant_id=actor.tenant_id), person_id=person_id, team_id=team_id
-    ).exists()
+def _is_member(actor: Actor, person_id: UUID, team_id: UUID | None) -> bool:
+    if team_id is None:
+        return False
+    return RoleGrant.objects.filter(Q(tenant_id=actor.tenant_id), person_id=person_id, team_id=team_id).exists()

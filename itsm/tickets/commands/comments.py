@@ -12,10 +12,10 @@ from itsm.events.models import Event
 from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Problems
+from itsm.kernel.texts import BODY_MAX, clean_text
 from itsm.tenancy.models import Person
 from itsm.tickets.fetch import lock_ticket, refuse_closed
 from itsm.tickets.models import Audience, Comment, Ticket, Watcher
-from itsm.kernel.texts import BODY_MAX, clean_text
 
 #: "@ann" or "@ann@acme.example", not the middle of an e-mail address.
 _MENTION = re.compile(r"(?<![\w@.])@([\w.+-]+(?:@[\w-]+(?:\.[\w-]+)+)?)")

@@ -10,12 +10,12 @@ from itsm.events.models import Event
 from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Problems
+from itsm.kernel.texts import BODY_MAX, TITLE_MAX, clean_text
 from itsm.kernel.unset import UNSET, Unset
 from itsm.tenancy.models import Person
 from itsm.tickets.fetch import lock_ticket, reference, refuse_closed
 from itsm.tickets.models import Category, Service, Ticket
 from itsm.tickets.priority import priority_of
-from itsm.kernel.texts import BODY_MAX, TITLE_MAX, clean_text
 
 
 def update_ticket(
@@ -61,7 +61,7 @@ def update_ticket(
         if not changes:
             return ticket
         work.guard("ticket.update", ticket, changes)
-        texts = {name: changes[name] for name in ("title", "description") if name in changes}
+        texts: dict[str, str] = {name: changes[name] for name in ("title", "description") if name in changes}
         work.emit(
             "ticket.updated",
             ticket,

@@ -41,6 +41,8 @@ def watch_ticket(*, actor: Actor, ticket_id: UUID, person_id: UUID | None = None
 def unwatch_ticket(*, actor: Actor, ticket_id: UUID, person_id: UUID | None = None) -> None:
     """Stop following. Not watching already is no error."""
     person_id = person_id or actor.person_id
+    if person_id is None:
+        return
     with unit_of_work(actor) as work:
         ticket = lock_ticket(actor, ticket_id)
         authorize(actor, "ticket.watch" if person_id == actor.person_id else "ticket.manage_watchers", ticket)
@@ -113,7 +115,7 @@ def set_parent(
 
 
 def _visible(actor: Actor, ticket_id: UUID, field: str) -> Ticket:
-    found = visible_to(actor, Ticket.objects.filter(pk=ticket_id)).first()
+    found: Ticket | None = visible_to(actor, Ticket.objects.filter(pk=ticket_id)).first()
     if found is None or not allows(actor, "ticket.read", found):
         raise Invalid.one(field, "unknown_reference", f"There is no ticket with this id for {field}.")
     return found
