@@ -49,6 +49,7 @@ def refuse_closed(ticket: Ticket, verb: str) -> None:
             verb,
             str(ticket.get_state_category_display()),
             [],
+            state_key=ticket.state_category,
             detail=f"{ticket.number} is {ticket.get_state_category_display()} and cannot be changed. Open a follow-up instead.",
         )
 

@@ -84,9 +84,7 @@ def _mentioned(actor: Actor, ticket: Ticket, text: str, *, internal: bool) -> li
         other = actor_of_person(actor.tenant_id, matches[0])
         if other is None or (internal and not allows(other, "ticket.read_internal", ticket)):
             continue
-        reader = allows(other, "ticket.read", ticket) and ticket.team_id not in other.hidden_teams
-        watching = visible_to(other, Ticket.objects.filter(pk=ticket.pk)).exists()
-        if not reader and not watching:
+        if not visible_to(other, Ticket.objects.filter(pk=ticket.pk)).exists():
             continue
         if not Watcher.objects.filter(ticket_id=ticket.pk, person_id=matches[0]).exists():
             found.append(matches[0])
