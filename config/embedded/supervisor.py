@@ -7,7 +7,6 @@ is freed, and each child is signalled (see processes.py).
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from types import FrameType
 from .child import Child, Service
 from .console import Console, LineFilter, LogTail, everything, level_filter, nothing, postgres_filter
 from .errors import Refusal
-from .processes import end_strangers, marked_processes
+from .processes import end_strangers, marked_processes, processes_in
 from .state import StateFolder, read_document, write_private
 
 STOP_ORDER = ("web", "worker", "beat", "valkey", "postgres")
@@ -76,8 +75,9 @@ class Supervisor:
         recorded = (read_document(self.state.run / "children.json") or {}).get("pids", [])
 
         def left() -> list[int]:
-            cluster = str(self.state.cluster)
-            return [pid for pid in marked_processes(self.state.mark, recorded) if not _works_in(pid, cluster)]
+            marked = set(marked_processes(self.state.mark, recorded))
+            marked |= set(processes_in(self.state.path / "valkey", "valkey-server"))
+            return sorted(marked - set(processes_in(self.state.cluster, "postgres")))
 
         return end_strangers(left, ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0)))
 
@@ -178,10 +178,3 @@ class Supervisor:
             with self.console.step(f"stopping {name}"):
                 child.end(lambda: self.stop_requests > max(asked_before, 1))
             self.show_logs()
-
-
-def _works_in(pid: int, folder: str) -> bool:
-    try:
-        return os.readlink(f"/proc/{pid}/cwd") == folder
-    except OSError:
-        return False
