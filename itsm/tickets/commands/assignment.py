@@ -7,7 +7,6 @@ from uuid import UUID
 from django.db.models import Q
 
 from itsm.access.catalogue import Role
-from itsm.access.decide import authorize
 from itsm.access.models import RoleGrant
 from itsm.events.models import Event
 from itsm.events.write import UnitOfWork, unit_of_work

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from itsm.access.actors import actor_of_person
-from itsm.access.decide import allows, authorize, visible_to
+from itsm.access.decide import allows, visible_to
 from itsm.events.models import Event
 from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
