@@ -9,11 +9,14 @@ from config.celery import wake_relay
 from incidents import events as incident_events
 from incidents import provision as incident_provision
 from incidents import reactions
+from incidents import telling as incident_telling
+from incidents.kind import INCIDENT
 from itsm.events.bus import Consumer, wiring
 from itsm.events.kinds import declare
 from itsm.tickets import events as ticket_events
+from itsm.tickets import kinds, search
 from itsm.tickets import provision as ticket_provision
-from itsm.tickets import search
+from itsm.tickets import telling as ticket_telling
 
 #: What a new tenant gets, in this order.
 PROVISION: tuple[Callable[[UUID], None], ...] = (ticket_provision.provision, incident_provision.provision)
@@ -24,6 +27,9 @@ def connect() -> None:
     if wiring.consumers:
         return
     declare(*ticket_events.KINDS, *incident_events.KINDS)
+    kinds.register(INCIDENT)
+    ticket_telling.connect()
+    incident_telling.connect()
     # In the transaction of the change.
     wiring.subscribe(("ticket.commented",), reactions.resume_on_reply)
     wiring.subscribe(

@@ -4,6 +4,7 @@ Started by whatever `python3` is there, so this file keeps to a syntax that old 
 sentence instead of a syntax error. Does nothing (fast) when the environment already is what the lock file says.
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -106,13 +107,9 @@ def refuse(found):
     """Say why none of the interpreters found will do."""
     newest = max(found, key=lambda answer: answer[0]) if found else None
     if newest is None or newest[0] < OLDEST:
-        was = (
-            "there is only Python %s (%s)" % (".".join(map(str, newest[0])), newest[2])
-            if newest
-            else "there is none"
-        )
+        was = "there is only Python %s (%s)" % (".".join(map(str, newest[0])), newest[2]) if newest else "there is none"
         fail(
-            "Python %d.%d or newer is needed, and %s." % (OLDEST + (was,)),
+            "Python %d.%d or newer is needed, and %s." % (OLDEST[0], OLDEST[1], was),
             "install it (Debian 12, Ubuntu 24.04: apt-get install python3 python3-venv), or name one: "
             "make run PYTHON=/path/to/python3",
         )
@@ -165,9 +162,7 @@ def install(kind, total):
             found = re.match(r"(?:Collecting|Requirement already satisfied:) ([A-Za-z0-9._-]+)", text)
             if found:
                 seen = min(seen + 1, total)
-            shown = (
-                found.group(1) if found else "installing" if text.startswith("Installing collected") else ""
-            )
+            shown = found.group(1) if found else "installing" if text.startswith("Installing collected") else ""
             if shown and interactive:
                 sys.stdout.write("\r\033[K  [%d/%d] %s  %.0f s" % (seen, total, shown, time.time() - begun))
                 sys.stdout.flush()
@@ -194,27 +189,23 @@ def ensure(kind):
         stamp = read(os.path.join(VENV, ".viable-" + candidate))
         made_by = read(os.path.join(VENV, ".viable-python"))
         same_python = not os.environ.get("PYTHON") or os.environ["PYTHON"] == made_by
-        if stamp and same_python and stamp == stamp_of(candidate, made_by):
-            if os.path.exists(os.path.join(VENV, "bin", "python")):
-                return
+        whole = stamp and stamp == stamp_of(candidate, made_by)
+        if whole and same_python and os.path.exists(os.path.join(VENV, "bin", "python")):
+            return
     python = current_interpreter()
     if not python:
         python = choose_python()
         print("Making .venv with %s" % python)
         shutil.rmtree(VENV + ".tmp", ignore_errors=True)
-        made = subprocess.run(
-            [python, "-m", "venv", "--clear", VENV], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
+        made = subprocess.run([python, "-m", "venv", "--clear", VENV], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if made.returncode:
             sys.stdout.write(made.stdout.decode(errors="replace"))
             fail("%s -m venv failed." % python, "apt-get install python3-venv (Debian, Ubuntu)")
         write(".viable-python", python)
     for stale in ("run", "dev"):
         # An interrupted installation must not leave an old stamp that claims completeness.
-        try:
+        with contextlib.suppress(OSError):
             os.unlink(os.path.join(VENV, ".viable-" + stale))
-        except OSError:
-            pass
     with open(os.path.join(CHECKOUT, LOCKS[kind])) as file:
         total = len(re.findall(r"(?m)^[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[^]]*\])?==", file.read()))
     install(kind, total)

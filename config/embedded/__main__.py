@@ -21,9 +21,7 @@ from .state import StateFolder, read_document
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     top = argparse.ArgumentParser(prog="python -m config.embedded", description=__doc__)
-    top.add_argument(
-        "--state", default=os.environ.get("STATE", ""), help="state folder (default: see the docs)"
-    )
+    top.add_argument("--state", default=os.environ.get("STATE", ""), help="state folder (default: see the docs)")
     commands = top.add_subparsers(dest="action", required=True)
     run = commands.add_parser("run", help="start everything, until Ctrl-C")
     run.add_argument("--port", default=os.environ.get("PORT", "8000"), help="port of the web server")

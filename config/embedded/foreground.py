@@ -71,9 +71,7 @@ def _look_after(process: subprocess.Popen[bytes], supervisor: Supervisor) -> int
 
 def join(state: StateFolder, command: Sequence[str], seconds: float = 120.0) -> int:
     """Run a command with the services that another supervisor runs, waiting for them if they just start."""
-    ready = wait_until(
-        lambda: (state.run / "env.json").exists() or not lock_is_held(state.path), seconds, 0.1
-    )
+    ready = wait_until(lambda: (state.run / "env.json").exists() or not lock_is_held(state.path), seconds, 0.1)
     document = read_document(state.run / "env.json")
     if not ready or document is None:
         raise Refusal(f"The supervisor of {state.path} (PID {state.holder().get('pid')}) did not get ready.")

@@ -54,9 +54,7 @@ THROW_AWAY_SETTINGS = {
 class Postgres:
     """The cluster of one state folder."""
 
-    def __init__(
-        self, state: StateFolder, programs: Path, secrets: Mapping[str, str], throw_away: bool
-    ) -> None:
+    def __init__(self, state: StateFolder, programs: Path, secrets: Mapping[str, str], throw_away: bool) -> None:
         self.state = state
         self.programs = programs
         self.secrets = secrets
@@ -175,12 +173,7 @@ class Postgres:
         pid_file = self.data / "postmaster.pid"
         pid = self._recorded_pid(pid_file)
         # On Linux the search above has already proved that nobody works here, whatever has that number now.
-        if (
-            not LINUX
-            and pid is not None
-            and "postgres" in (other := command_line(pid))
-            and str(self.data) in other
-        ):
+        if not LINUX and pid is not None and "postgres" in (other := command_line(pid)) and str(self.data) in other:
             raise Refusal(f"PostgreSQL (PID {pid}) still works in {self.data}.")
         if pid is None or exists(pid):
             # The file of a number that is free stays: PostgreSQL checks the shared memory it names, and removes it.
@@ -229,9 +222,7 @@ class Postgres:
         """Return the libpq address for a role, over the socket."""
         return f"postgresql://{role}:{quote(self.secrets[role], safe='')}@/{database}?host={self.sockets}"
 
-    def psql(
-        self, *arguments: str, database: str = "postgres", extra: Mapping[str, str] | None = None
-    ) -> str:
+    def psql(self, *arguments: str, database: str = "postgres", extra: Mapping[str, str] | None = None) -> str:
         """Run psql as the superuser; return what it printed. Raises Refusal with its complaint."""
         environment = {
             **self._environment(),
@@ -261,9 +252,7 @@ class Postgres:
         Passwords go by the environment, where other users cannot see them. The throw-away cluster of a test
         run additionally lets the owner create databases and step into the other roles.
         """
-        passwords = {
-            f"{r.upper()}_PASSWORD": self.secrets[r] for r in ("itsm_owner", "itsm_app", "itsm_platform")
-        }
+        passwords = {f"{r.upper()}_PASSWORD": self.secrets[r] for r in ("itsm_owner", "itsm_app", "itsm_platform")}
         self.psql("-v", f"database={DATABASE}", "-f", str(ROLES_FILE), extra=passwords)
         if self.throw_away:
             self.psql(

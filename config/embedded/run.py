@@ -63,7 +63,7 @@ def viable_application(port: int, state: Path, checkout: Path = CHECKOUT) -> App
         if path.is_dir() and not path.name.startswith(".") and path.name not in ("tests", "docs")
     ]
     if (checkout / "manage.py").exists():
-        application.migrate = [python, "manage.py", "migrate", "--no-input"]
+        application.migrate = [python, "manage.py", "migrate", "--database", "owner", "--no-input"]
         if next(checkout.glob("[!.]*/**/management/commands/seed_demo.py"), None):
             application.seed = [python, "manage.py", "seed_demo", "--once"]
         else:
@@ -124,9 +124,7 @@ def refuse_busy_port(port: int, state: StateFolder) -> None:
 class Run:
     """One run, from the lock to the last stopped child."""
 
-    def __init__(
-        self, state: StateFolder, port: int, console: Console, application: Application, verbose: bool
-    ):
+    def __init__(self, state: StateFolder, port: int, console: Console, application: Application, verbose: bool):
         self.state = state
         self.port = port
         self.console = console
@@ -143,9 +141,7 @@ class Run:
         refuse_unreadable_program(account, application.checkout, application.code, application.modules)
         self.supervisor.clear_orphans()
         refuse_busy_port(self.port, self.state)
-        self.console.say(
-            f"Viable starts (state {self.state.path}, services as {account.name or account.uid})"
-        )
+        self.console.say(f"Viable starts (state {self.state.path}, services as {account.name or account.uid})")
         self.local.start(self.console)
         env = self.local.env(self.address, os.environ.get("DJANGO_SETTINGS_MODULE", SETTINGS))
         self.state.publish(env, address=self.address, pid=os.getpid(), programs=self.local.programs)
@@ -208,9 +204,7 @@ class Run:
     def _readdress(self, demo: dict[str, Any], old: str) -> None:
         """Bring demo.json to the address of this run: the demo is the same, the port is another."""
         path = self.state.path / "demo.json"
-        write_private(
-            path, json.dumps(_replace_prefix(demo, old, self.address), indent=2, ensure_ascii=False)
-        )
+        write_private(path, json.dumps(_replace_prefix(demo, old, self.address), indent=2, ensure_ascii=False))
         if os.geteuid() != self.state.account.uid:
             os.chown(path, self.state.account.uid, self.state.account.gid, follow_symlinks=False)
 

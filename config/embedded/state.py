@@ -116,9 +116,7 @@ class StateFolder:
             os.chmod(self.path, 0o1770)
         else:
             os.chmod(self.path, 0o700)
-        (self.path / MARKER).touch(
-            mode=0o600
-        )  # first: a start killed here must not look like a foreign folder
+        (self.path / MARKER).touch(mode=0o600)  # first: a start killed here must not look like a foreign folder
         for folder in (self.run, self.log):
             folder.mkdir(mode=0o700, exist_ok=True)
         if folder_name := blocked_at(self.account, self.path, os.R_OK | os.W_OK | os.X_OK):
@@ -232,7 +230,7 @@ class StateFolder:
 
     def _sockets_elsewhere(self) -> Path:
         key = hashlib.sha256(str(self.path).encode()).hexdigest()[:10]
-        return Path("/tmp") / f"viable-{self.account.uid}-{key}"
+        return Path("/tmp") / f"viable-{self.account.uid}-{key}"  # noqa: S108  # `sockets` checks whose it is
 
     def publish(self, env: dict[str, str], **about: Any) -> None:
         """Write env.json for other commands, and say that the services are ready."""

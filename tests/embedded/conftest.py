@@ -27,9 +27,7 @@ ORDINARY = "nobody"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Know the marker even if these tests are run alone."""
-    config.addinivalue_line(
-        "markers", "slow: kills, crashes and cold starts; part of make check, not of make test"
-    )
+    config.addinivalue_line("markers", "slow: kills, crashes and cold starts; part of make check, not of make test")
 
 
 def _ordinary_can_read() -> bool:
@@ -115,12 +113,8 @@ class Place:
     def said(self) -> str:
         return self.output.read_text(errors="replace")
 
-    def wait_for(
-        self, text: str, process: subprocess.Popen[bytes] | None = None, seconds: float = 60
-    ) -> None:
-        self.wait(
-            lambda: text in self.said() or (process is not None and process.poll() is not None), seconds
-        )
+    def wait_for(self, text: str, process: subprocess.Popen[bytes] | None = None, seconds: float = 60) -> None:
+        self.wait(lambda: text in self.said() or (process is not None and process.poll() is not None), seconds)
         assert text in self.said(), self.said()
 
     def wait(self, condition: Callable[[], Any], seconds: float = 30) -> None:
@@ -164,9 +158,7 @@ class Place:
                     continue
                 marked = f"VIABLE_CHILD={self.state}:".encode() in Path(f"/proc/{name}/environ").read_bytes()
                 if marked or os.readlink(f"/proc/{name}/cwd").startswith(str(self.state)):
-                    found[int(name)] = (
-                        Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-                    )
+                    found[int(name)] = Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode()
         return found
 
     def pid_of(self, what: str) -> int:

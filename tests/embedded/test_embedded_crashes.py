@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,25 +53,17 @@ def test_kill_9_of_the_supervisor_alone_ends_every_child(place: Any) -> None:
     first.send_signal(signal.SIGKILL)
     first.wait()
     engines = ("postgres", "valkey", "standin.py web", "standin.py beat")
-    place.wait(
-        lambda: not any(name in line for line in place.processes_here().values() for name in engines), 15
-    )
-    assert "database system is shut down" in (place.state / "log" / "postgres.log").read_text(), (
-        "a clean shutdown"
-    )
+    place.wait(lambda: not any(name in line for line in place.processes_here().values() for name in engines), 15)
+    assert "database system is shut down" in (place.state / "log" / "postgres.log").read_text(), "a clean shutdown"
 
 
-@pytest.mark.parametrize(
-    "what", ["postgres -D", "postgres", "valkey-server", "standin.py web", "standin.py worker"]
-)
+@pytest.mark.parametrize("what", ["postgres -D", "postgres", "valkey-server", "standin.py web", "standin.py worker"])
 def test_a_running_supervisor_starts_again_what_was_killed(place: Any, what: str) -> None:
     place.start()
     _remember(place, 2)
     _redis(place).set("kept", "2")
     time.sleep(1.1)
-    name = {"postgres -D": "postgres", "postgres": "postgres", "valkey-server": "valkey"}.get(
-        what, what.split()[-1]
-    )
+    name = {"postgres -D": "postgres", "postgres": "postgres", "valkey-server": "valkey"}.get(what, what.split()[-1])
     if what == "postgres":  # a backend, not the postmaster: PostgreSQL recovers by itself
         place.sql("CREATE EXTENSION IF NOT EXISTS pg_trgm")
         main = place.pid_of("postgres")
@@ -85,7 +78,7 @@ def test_a_running_supervisor_starts_again_what_was_killed(place: Any, what: str
     def served() -> bool:
         try:
             place.works()
-        except Exception:
+        except Exception:  # noqa: BLE001  # whatever it is, it may pass
             return False
         return True
 
@@ -161,15 +154,13 @@ def test_an_orphaned_server_is_ended_and_waited_for(place: Any) -> None:
     place.start()
     _remember(place, 5)
     recorded = place.pid_of("postgres")
-    command = (place.sql("SELECT 1") and open(f"/proc/{recorded}/cmdline", "rb").read()).split(b"\0")[:-1]
+    command = Path(f"/proc/{recorded}/cmdline").read_bytes().split(b"\0")[:-1]
     place.command("stop")
     owner = (place.state / "postgres").stat()
     arguments: dict[str, Any] = {}
     if os.geteuid() == 0:
         arguments = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
-    orphan = subprocess.Popen(
-        command, cwd="/", stderr=subprocess.DEVNULL, start_new_session=True, **arguments
-    )
+    orphan = subprocess.Popen(command, cwd="/", stderr=subprocess.DEVNULL, start_new_session=True, **arguments)
     place.wait(lambda: (place.state / "sock" / ".s.PGSQL.5432").exists())
     place.start()
     assert orphan.wait(10) == 0, "a clean shutdown, not a kill"

@@ -7,7 +7,6 @@ from uuid import UUID
 from django.db.models import Q
 
 from itsm.access.catalogue import Role
-from itsm.access.decide import authorize
 from itsm.access.models import RoleGrant
 from itsm.events.models import Event
 from itsm.events.write import UnitOfWork, unit_of_work
@@ -34,8 +33,7 @@ def assign_ticket(
     members do not include the present assignee, the assignee is cleared.
     """
     with unit_of_work(actor, cause=cause) as work:
-        ticket = lock_ticket(actor, ticket_id, expected_version=expected_version)
-        authorize(actor, "ticket.assign", ticket)
+        ticket = lock_ticket(actor, ticket_id, permission="ticket.assign", expected_version=expected_version)
         refuse_closed(ticket, "assign")
         place(work, ticket, team_id=team_id, assignee_id=assignee_id)
     return ticket
