@@ -80,7 +80,7 @@ class IllegalTransition(DomainError):
         super().__init__(
             detail or f"{verb} is not possible in state {state}. Possible now: {allowed_text}.",
             verb=verb,
-            state=state,
+            state=str(state),
             allowed=list(allowed),
         )
 
