@@ -116,6 +116,10 @@ def _refuse_unsafe_database(**_: Any) -> None:
     import django
 
     django.setup()
-    from itsm.tenancy.audit import refuse_unless_safe
+    from itsm.tenancy.audit import UnsafeDatabase, refuse_unless_safe
 
-    refuse_unless_safe()
+    try:
+        refuse_unless_safe()
+    except UnsafeDatabase as error:
+        # Celery swallows what a signal's receiver raises, but for this.
+        raise SystemExit(str(error)) from None

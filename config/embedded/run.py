@@ -63,7 +63,7 @@ def viable_application(port: int, state: Path, checkout: Path = CHECKOUT) -> App
         if path.is_dir() and not path.name.startswith(".") and path.name not in ("tests", "docs")
     ]
     if (checkout / "manage.py").exists():
-        application.migrate = [python, "manage.py", "migrate", "--no-input"]
+        application.migrate = [python, "manage.py", "migrate", "--database", "owner", "--no-input"]
         if next(checkout.glob("[!.]*/**/management/commands/seed_demo.py"), None):
             application.seed = [python, "manage.py", "seed_demo", "--once"]
         else:

@@ -61,6 +61,7 @@ def reopen_incident(
                 "reopen",
                 "Resolved",
                 ["close", "comment"],
+                state_key="resolved",
                 detail=f"{ticket.number} was resolved more than {days} days ago. Open a new incident instead.",
             )
         pair = enter(work, ticket, target)

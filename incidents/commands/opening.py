@@ -65,7 +65,7 @@ def open_incident(
                 raise Invalid.one("team", "unknown_reference", "There is no active team with this id.")
             reference(Team, "team", team_id, actor)
         if assignee_id is not None:
-            check_assignee(actor, assignee_id, team_id)
+            check_assignee(actor, assignee_id, team_id, KIND)
         state = FLOW.state(IncidentState.NEW)
         ticket = Ticket(
             pk=new_id(),
@@ -120,6 +120,7 @@ def open_follow_up(*, actor: Actor, ticket_id: UUID, title: str = "", descriptio
                 "follow_up",
                 str(FLOW.state(old.state).label),
                 FLOW.allowed(old.state),
+                state_key=FLOW.state(old.state).key,
                 detail=f"{old.number} is not closed: comment on it or reopen it instead.",
             )
         ticket = open_incident(

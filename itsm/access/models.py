@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from datetime import datetime
+from typing import ClassVar, Self
 
 from django.db import models
 from django.db.models import Q
 
 from itsm.kernel.clock import now
-from itsm.tenancy.fields import TenantForeignKey, TenantModel
+from itsm.tenancy.fields import TenantForeignKey, TenantModel, TenantQuerySet
 from itsm.tenancy.models import Person, Team
+
+
+class RoleGrantQuerySet(TenantQuerySet):
+    """Every question about rights goes through valid(): a grant that has expired counts nowhere."""
+
+    def valid(self, at: datetime | None = None) -> Self:
+        at = at or now()
+        return self.filter(Q(valid_until__isnull=True) | Q(valid_until__gt=at))
 
 
 class RoleGrant(TenantModel):
@@ -21,6 +30,8 @@ class RoleGrant(TenantModel):
     team = TenantForeignKey(Team, null=True, blank=True)
     valid_until = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=now, editable=False)
+
+    objects: ClassVar = RoleGrantQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [

@@ -20,7 +20,9 @@ class ActorAuthentication(BaseAuthentication):
         """Raise NotAuthenticated without an actor, PermissionDenied for a browser's write without a CSRF token."""
         actor: Actor | None = getattr(request._request, "actor", None)
         if actor is None:
-            raise NotAuthenticated("Send a valid token (Authorization: Bearer vbl_…) or use the address /t/<organisation>/api/v1/.")
+            raise NotAuthenticated(
+                "Send a valid token (Authorization: Bearer vbl_…) or use the address /t/<organisation>/api/v1/."
+            )
         if actor.kind is not ActorKind.TOKEN:
             _demand_csrf(request._request)
         return actor, None
@@ -40,7 +42,9 @@ def _demand_csrf(request: HttpRequest) -> None:
     check = _CsrfCheck(lambda _request: HttpResponse())
     check.process_request(request)
     if reason := check.process_view(request, _no_view, (), {}):
-        raise PermissionDenied(f"CSRF failed: {reason} Send the header X-CSRFToken, or use a token.", code="csrf_failed")
+        raise PermissionDenied(
+            f"CSRF failed: {reason} Send the header X-CSRFToken, or use a token.", code="csrf_failed"
+        )
 
 
 def _no_view(request: HttpRequest) -> HttpResponse:

@@ -11,8 +11,8 @@ from django.http import Http404, HttpRequest, UnreadablePostError
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
-from itsm.api.errors import STATUS, domain_problem, problem_body
 from itsm.api.concurrency import PreconditionRequired
+from itsm.api.errors import STATUS, domain_problem, problem_body
 from itsm.api.idempotency import InFlight, KeyReused
 from itsm.api.parsers import TooLarge
 from itsm.api.throttling import TooManyRequests

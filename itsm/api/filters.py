@@ -29,12 +29,18 @@ def parameters(query: QueryDict, allowed: Iterable[str]) -> dict[str, str]:
     for name, values in query.lists():
         shown = name[:60]
         if name not in known:
-            raise bad_parameter(shown, "unknown_parameter", f"Unknown parameter {shown}. Known here: {', '.join(known)}.")
+            raise bad_parameter(
+                shown, "unknown_parameter", f"Unknown parameter {shown}. Known here: {', '.join(known)}."
+            )
         if len(values) > 1:
-            raise bad_parameter(name, "repeated_parameter", f"{name} is given {len(values)} times. Separate values by commas.")
+            raise bad_parameter(
+                name, "repeated_parameter", f"{name} is given {len(values)} times. Separate values by commas."
+            )
         value = str(values[0])
         if "\x00" in value or "\ufffd" in value:
-            raise bad_parameter(name, "unreadable", f"{name} is not readable text: percent-encode it as UTF-8, without NUL.")
+            raise bad_parameter(
+                name, "unreadable", f"{name} is not readable text: percent-encode it as UTF-8, without NUL."
+            )
         if len(value) > VALUE_MAX:
             raise bad_parameter(name, "too_long", f"{name} is longer than {VALUE_MAX} characters.")
         found[name] = value
@@ -87,4 +93,6 @@ def instant(name: str, value: str) -> datetime:
             return datetime.fromisoformat(value.upper()).astimezone(UTC)
         except (ValueError, OverflowError):
             pass
-    raise bad_parameter(name, "not_a_time", f"{name} must be an RFC 3339 time such as 2026-03-01T09:30:00Z (a + is written %2B).")
+    raise bad_parameter(
+        name, "not_a_time", f"{name} must be an RFC 3339 time such as 2026-03-01T09:30:00Z (a + is written %2B)."
+    )

@@ -57,7 +57,8 @@ class Attempt:
         with connection.cursor() as cursor:
             # Held until the transaction ends, which is exactly as long as the request is in flight.
             cursor.execute(
-                "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [f"{actor.tenant_id}:{self.caller_id}:{key}"]
+                "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))",
+                [f"{actor.tenant_id}:{self.caller_id}:{key}"],
             )
             if not cursor.fetchone()[0]:
                 raise InFlight
@@ -102,7 +103,9 @@ def begin(request: Request, actor: Actor) -> Attempt | None:
 
 
 def _digest(request: HttpRequest) -> bytes:
-    seen = hashlib.sha256(f"{request.method}\n{request.path_info.rstrip('/')}\n{request.META.get('QUERY_STRING', '')}\n".encode())
+    seen = hashlib.sha256(
+        f"{request.method}\n{request.path_info.rstrip('/')}\n{request.META.get('QUERY_STRING', '')}\n".encode()
+    )
     if (request.content_type or "").lower() == "multipart/form-data":
         for name in sorted(request.POST):
             seen.update(repr((name, request.POST.getlist(name))).encode("utf-8", "replace"))

@@ -145,7 +145,9 @@ def with_query(request: Request, **changes: str) -> str:
 
 
 def _decode(text: str, sort: Sort) -> Cursor:
-    wrong = bad_parameter("cursor", "invalid_cursor", "cursor must come from the next or previous of a page with the same sort.")
+    wrong = bad_parameter(
+        "cursor", "invalid_cursor", "cursor must come from the next or previous of a page with the same sort."
+    )
     if len(text) > CURSOR_MAX or not text.isascii():
         raise wrong
     try:

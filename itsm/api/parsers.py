@@ -59,7 +59,9 @@ def parse_json(raw: bytes) -> Any:
         detail = f"The key {_shown(error.key)} appears twice in one object. Send it once."
         raise Invalid([FieldProblem(_pointer("", error.key), "duplicate_key", detail)], detail) from None
     except json.JSONDecodeError as error:
-        raise _bad("malformed_json", f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
+        raise _bad(
+            "malformed_json", f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        ) from None
     except RecursionError:
         raise _bad("too_deep", f"The body is nested more than {DEPTH_MAX} levels deep.") from None
     except ValueError:

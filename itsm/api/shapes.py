@@ -105,7 +105,9 @@ class When(serializers.DateTimeField):
         try:
             return instant("time", value if isinstance(value, str) else "")
         except Invalid:
-            raise serializers.ValidationError("Send an RFC 3339 time such as 2026-03-01T09:30:00Z.", code="not_a_time") from None
+            raise serializers.ValidationError(
+                "Send an RFC 3339 time such as 2026-03-01T09:30:00Z.", code="not_a_time"
+            ) from None
 
 
 class Nothing(Shape):

@@ -174,10 +174,10 @@ def record_refusal(actor: Actor, error: DomainError, action: str) -> None:
     if not error.recorded:
         return
     context = context_of(error)
-    ticket = context.pop("ticket", None)
+    subject = context.pop("ticket", None)
     code = context.pop("code")
     with unit_of_work(actor) as work:
-        work.emit("access.refused", action=action, code=code, ticket=ticket, context=context)
+        work.emit("access.refused", action=action, code=code, subject=subject, context=context)
 
 
 def _plain(value: Any) -> Any:

@@ -75,12 +75,13 @@ class IllegalTransition(DomainError):
     code = "illegal_transition"
     recorded = True
 
-    def __init__(self, verb: str, state: str, allowed: Sequence[str], *, detail: str = "") -> None:
+    def __init__(self, verb: str, state: str, allowed: Sequence[str], *, detail: str = "", state_key: str = "") -> None:
+        # ``state`` is the label that people read, ``state_key`` the word that programs and the log keep.
         allowed_text = ", ".join(allowed) or "none"
         super().__init__(
             detail or f"{verb} is not possible in state {state}. Possible now: {allowed_text}.",
             verb=verb,
-            state=str(state),
+            state=state_key or str(state),
             allowed=list(allowed),
         )
 

@@ -8,7 +8,7 @@ from django.db import connections, models
 from itsm.tenancy.reconciler import plan, tenant_models
 
 #: Indexes that do not start with the tenant, on purpose: partial indexes that serve sweeps over all tenants.
-INDEXES_WITHOUT_TENANT: frozenset[str] = frozenset()
+INDEXES_WITHOUT_TENANT: frozenset[str] = frozenset({"delivery_due"})
 
 
 class UnsafeDatabase(RuntimeError):

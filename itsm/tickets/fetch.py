@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 from uuid import UUID
 
-from itsm.access.decide import visible_to
+from itsm.access.decide import authorize, visible_to
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Conflict, IllegalTransition, Invalid, NotFound
 from itsm.tenancy.fields import TenantModel
@@ -15,12 +15,17 @@ M = TypeVar("M", bound=TenantModel)
 
 
 def lock_ticket(
-    actor: Actor, ticket_id: UUID, *, expected_version: int | None = None, kind: str | None = None
+    actor: Actor,
+    ticket_id: UUID,
+    *,
+    permission: str | None = None,
+    expected_version: int | None = None,
+    kind: str | None = None,
 ) -> Ticket:
     """The ticket, locked until the transaction ends.
 
-    Raises NotFound when it is unknown or invisible (the same answer for both) and Conflict when it is no longer at
-    ``expected_version``.
+    Raises NotFound when it is unknown or invisible (the same answer for both), then Forbidden when ``permission`` is named
+    and missing, then Conflict when the ticket is no longer at ``expected_version``.
     """
     tickets = visible_to(actor, Ticket.objects.all()).filter(pk=ticket_id)
     if kind is not None:
@@ -28,6 +33,8 @@ def lock_ticket(
     ticket: Ticket | None = tickets.select_for_update(of=("self",)).first()
     if ticket is None:
         raise NotFound
+    if permission is not None:
+        authorize(actor, permission, ticket)
     if expected_version is not None and ticket.version != expected_version:
         raise Conflict(current=ticket.version, expected=expected_version)
     return ticket
@@ -49,6 +56,7 @@ def refuse_closed(ticket: Ticket, verb: str) -> None:
             verb,
             str(ticket.get_state_category_display()),
             [],
+            state_key=ticket.state_category,
             detail=f"{ticket.number} is {ticket.get_state_category_display()} and cannot be changed. Open a follow-up instead.",
         )
 

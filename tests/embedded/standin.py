@@ -54,7 +54,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
 def child(name: str, arguments: list[str]) -> None:
     """Be one of the children."""
     if name == "migrate":
-        print("migrating nothing")
+        print("migrating nothing")  # noqa: T201
         return
     if name == "seed":
         address = os.environ["VIABLE_ADDRESS"]
@@ -69,7 +69,7 @@ def child(name: str, arguments: list[str]) -> None:
         path.write_text(json.dumps({"address": address, "tenants": [tenant]}))
         return
     if name == "broken":
-        print("ERROR cannot import the thing")
+        print("ERROR cannot import the thing")  # noqa: T201
         raise SystemExit(7)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, leave)
@@ -79,7 +79,7 @@ def child(name: str, arguments: list[str]) -> None:
         http.server.ThreadingHTTPServer(("127.0.0.1", int(arguments[0])), Answer).serve_forever()
     if name == "worker":
         subprocess.Popen([sys.executable, ME, "pool"])
-        print("WARNING worker is up")
+        print("WARNING worker is up")  # noqa: T201
     while True:
         time.sleep(60)
 

@@ -74,7 +74,8 @@ def test_a_terminal_that_goes_away_stops_it_too(place: Any) -> None:
 
 def _venv_script() -> ModuleType:
     specification = importlib.util.spec_from_file_location("venv_script", CHECKOUT / "scripts" / "venv.py")
-    assert specification is not None and specification.loader is not None
+    assert specification is not None
+    assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module
@@ -89,7 +90,8 @@ def test_an_old_or_incomplete_python_is_refused_with_the_remedy(capsys: pytest.C
     ):
         with pytest.raises(SystemExit) as ended:
             script.refuse(found)
-        assert problem in str(ended.value) and "Remedy: " in str(ended.value)
+        assert problem in str(ended.value)
+        assert "Remedy: " in str(ended.value)
 
 
 def test_the_named_python_is_the_one_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,8 +124,11 @@ def test_lock_files_carry_hashes_and_no_index() -> None:
     for name in ("requirements.lock", "requirements-dev.lock"):
         text = (CHECKOUT / name).read_text()
         entries = [block for block in text.split("\n") if "==" in block and not block.startswith((" ", "#"))]
-        assert entries and all(line.endswith("\\") for line in entries)
-        assert "://" not in text and "--index" not in text and "--find-links" not in text
+        assert entries
+        assert all(line.endswith("\\") for line in entries)
+        assert "://" not in text
+        assert "--index" not in text
+        assert "--find-links" not in text
 
 
 def test_make_without_python_says_so(tmp_path: Path) -> None:
@@ -132,7 +137,8 @@ def test_make_without_python_says_so(tmp_path: Path) -> None:
         (tmp_path / tool).symlink_to(found.strip())
     ran = subprocess.run(["make", "run"], cwd=CHECKOUT, env={"PATH": str(tmp_path)}, capture_output=True, text=True,
                          check=False)  # fmt: skip
-    assert ran.returncode != 0 and "no python3 found" in ran.stderr + ran.stdout
+    assert ran.returncode != 0
+    assert "no python3 found" in ran.stderr + ran.stdout
     listed = subprocess.run(["make"], cwd=CHECKOUT, env={"PATH": str(tmp_path)}, capture_output=True, text=True,
                             check=False)  # fmt: skip
     assert "make run" in listed.stdout

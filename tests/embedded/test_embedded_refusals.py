@@ -46,7 +46,8 @@ def test_a_data_folder_that_is_no_whole_cluster(place: Any) -> None:
     _made(place)
     (place.state / "postgres" / "global" / "pg_control").unlink()
     refused = place.command("services", "--", "true")
-    assert refused.returncode == 1 and "is not a whole PostgreSQL cluster" in refused.stderr
+    assert refused.returncode == 1
+    assert "is not a whole PostgreSQL cluster" in refused.stderr
     assert f"mv {place.state}/postgres" in refused.stderr
 
 
@@ -56,7 +57,8 @@ def test_lost_secrets_are_not_replaced_by_others(place: Any) -> None:
     for damage in ("", "{", "[]", '{"secret_key": 1}'):
         (place.state / "secrets.json").write_text(damage)
         refused = place.command("services", "--", "true")
-        assert refused.returncode == 1 and "secrets.json is missing or damaged" in refused.stderr
+        assert refused.returncode == 1
+        assert "secrets.json is missing or damaged" in refused.stderr
     assert (place.state / "secrets.json").read_text() == damage
 
 
@@ -65,14 +67,17 @@ def test_a_folder_with_other_things_in_it(place: Any) -> None:
     (place.state / "thesis.txt").write_text("precious")
     for action in (("services", "--", "true"), ("clean",)):
         refused = place.command(*action)
-        assert refused.returncode == 1 and "not a state folder of Viable" in refused.stderr
+        assert refused.returncode == 1
+        assert "not a state folder of Viable" in refused.stderr
     assert (place.state / "thesis.txt").read_text() == "precious"
 
 
 def test_a_state_folder_that_is_a_file(place: Any) -> None:
     place.state.write_text("")
     refused = place.command("services", "--", "true")
-    assert refused.returncode == 1 and str(place.state) in refused.stderr and "Traceback" not in refused.stderr
+    assert refused.returncode == 1
+    assert str(place.state) in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
 @pytest.mark.slow
@@ -84,7 +89,8 @@ def test_long_and_odd_paths_get_their_sockets_elsewhere(place: Any) -> None:
         ran = place.command("services", "--", sys.executable, "-c", code)
         assert ran.returncode == 0, ran
         folder = Path(ran.stdout.strip().removeprefix("unix://")).parent
-        assert folder.parent == Path("/tmp") and folder.name.startswith("viable-")
+        assert folder.parent == Path("/tmp")
+        assert folder.name.startswith("viable-")
         assert not folder.exists(), "removed when the services stopped"
 
 
@@ -110,7 +116,8 @@ def test_a_parent_that_the_services_cannot_enter(place: Any) -> None:
     place.state = closed / "s"
     refused = place.command("services", "--", "true")
     assert refused.returncode == 1
-    assert f"The account nobody cannot enter {closed}" in refused.stderr and "STATE=" in refused.stderr
+    assert f"The account nobody cannot enter {closed}" in refused.stderr
+    assert "STATE=" in refused.stderr
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700, "permissions of parents are never changed"
 
 
@@ -153,7 +160,8 @@ def test_code_or_interpreter_in_a_closed_folder_is_refused_by_name(place: Any) -
         command, cwd=closed / "checkout", env=place.environment(), capture_output=True, text=True, check=False
     )
     assert refused.returncode == 1
-    assert f"The account nobody cannot read {closed}" in refused.stdout and "cp -r . /opt/viable" in refused.stdout
+    assert f"The account nobody cannot read {closed}" in refused.stdout
+    assert "cp -r . /opt/viable" in refused.stdout
 
     closed.chmod(0o755)
     (closed / "checkout" / "config" / "wsgi.py").chmod(0o600) if (closed / "checkout" / "config" / "wsgi.py").exists() \
@@ -161,7 +169,8 @@ def test_code_or_interpreter_in_a_closed_folder_is_refused_by_name(place: Any) -
     refused = subprocess.run(
         command, cwd=closed / "checkout", env=place.environment(), capture_output=True, text=True, check=False
     )
-    assert f"cannot read {closed}/checkout/config/wsgi.py" in refused.stdout and "chmod -R go+rX" in refused.stdout
+    assert f"cannot read {closed}/checkout/config/wsgi.py" in refused.stdout
+    assert "chmod -R go+rX" in refused.stdout
 
     python = place.folder / "py"
     subprocess.run([sys.executable, "-m", "venv", "--copies", "--without-pip", python], check=True)
@@ -171,9 +180,8 @@ def test_code_or_interpreter_in_a_closed_folder_is_refused_by_name(place: Any) -
         command, cwd=CHECKOUT, env=place.environment(), capture_output=True, text=True, check=False
     )
     assert refused.returncode == 1
-    assert (
-        f"The account nobody cannot read {python}/bin" in refused.stdout and "PYTHON=/usr/bin/python3" in refused.stdout
-    )
+    assert f"The account nobody cannot read {python}/bin" in refused.stdout
+    assert "PYTHON=/usr/bin/python3" in refused.stdout
     assert not (place.state / "postgres").exists(), "refused before anything was started"
 
 
@@ -195,7 +203,8 @@ def test_a_user_id_without_an_account(place: Any) -> None:
     if "No module named" in refused.stderr or "Permission denied" in refused.stderr:
         pytest.skip("other accounts cannot read this checkout")
     assert refused.returncode == 1
-    assert "User id 54321 has no entry in the password file" in refused.stderr and "DATABASE_URL" in refused.stderr
+    assert "User id 54321 has no entry in the password file" in refused.stderr
+    assert "DATABASE_URL" in refused.stderr
 
 
 @root_only
@@ -204,7 +213,8 @@ def test_someone_elses_state_folder_is_left_alone(place: Any) -> None:
     place.state.mkdir()
     os.chown(place.state, nobody.pw_uid, nobody.pw_gid)
     refused = place.command("services", "--", "true")
-    assert refused.returncode == 1 and f"belongs to user id {nobody.pw_uid}" in refused.stderr
+    assert refused.returncode == 1
+    assert f"belongs to user id {nobody.pw_uid}" in refused.stderr
 
 
 @root_only
@@ -220,7 +230,8 @@ def test_the_account_of_the_services(place: Any) -> None:
         with pytest.raises(Refusal):
             account_named(name)
     refused = place.command("services", "--", "true", VIABLE_USER="no-such-account")
-    assert refused.returncode == 1 and "There is no account 'no-such-account'" in refused.stderr
+    assert refused.returncode == 1
+    assert "There is no account 'no-such-account'" in refused.stderr
 
 
 @pytest.mark.slow
@@ -238,7 +249,8 @@ def test_a_service_cannot_put_a_link_where_root_writes(place: Any) -> None:
         ).returncode  # fmt: skip
 
     assert attack() != 0
-    assert (place.state / "log").is_dir() and (place.state / "secrets.json").stat().st_uid == 0
+    assert (place.state / "log").is_dir()
+    assert (place.state / "secrets.json").stat().st_uid == 0
 
 
 @root_only
@@ -265,7 +277,8 @@ def test_without_proc_processes_are_found_by_their_command_line(place: Any, monk
     with_proc = processes.processes_of_cluster(cluster)
     monkeypatch.setattr(processes, "LINUX", False)
     found = processes.processes_of_cluster(cluster)
-    assert found and set(found) <= set(with_proc), "the postmaster; its backends end with it"
+    assert found, "the postmaster; its backends end with it"
+    assert set(found) <= set(with_proc)
     assert processes.processes_of_cluster(cluster.with_name("postgre")) == []
     valkey = place.pid_of("valkey-server")
     assert valkey in processes.marked_processes(str(place.state), recorded)

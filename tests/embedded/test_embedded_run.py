@@ -17,7 +17,8 @@ def test_a_run_from_cold_start_to_ctrl_c(each_place: Any) -> None:
     said = place.said()
     assert "PostgreSQL: new database cluster" in said
     assert f"http://127.0.0.1:{place.port}" in said
-    assert "agent@acme.example" in said and "demo-pw" in said
+    assert "agent@acme.example" in said
+    assert "demo-pw" in said
     place.works()
 
     web = place.web()
@@ -107,7 +108,8 @@ def test_the_demo_is_seeded_once_and_follows_the_port(place: Any) -> None:
     place.start()
     assert "demo data" not in place.said()
     demo = (place.state / "demo.json").read_text()
-    assert f":{place.port}/acme/api/v1" in demo and f":{old}" not in demo
+    assert f":{place.port}/acme/api/v1" in demo
+    assert f":{old}" not in demo
     assert (place.state / "demo.json").stat().st_uid == place.state.joinpath("sock").stat().st_uid
 
 
@@ -125,7 +127,8 @@ def test_a_port_in_use_is_refused_before_anything_starts(place: Any) -> None:
 def test_a_port_that_is_none_is_refused(place: Any) -> None:
     for port in ("0", "65536", "http", "-1", "８０８０", ""):
         refused = place.command("run", f"--port={port}")
-        assert refused.returncode == 1 and "is not a port number" in refused.stdout, (port, refused)
+        assert refused.returncode == 1, (port, refused)
+        assert "is not a port number" in refused.stdout, (port, refused)
     assert not place.state.exists()
 
 
@@ -134,6 +137,8 @@ def test_a_child_that_cannot_live_ends_the_run_with_its_log(place: Any) -> None:
     process = place.start("web", ready=False)
     assert process.wait(60) == 1
     said = place.said()
-    assert "web ended 5 times in a row" in said and "exit status 7" in said
-    assert f"{place.state}/log/web.log" in said and "cannot import the thing" in said
+    assert "web ended 5 times in a row" in said
+    assert "exit status 7" in said
+    assert f"{place.state}/log/web.log" in said
+    assert "cannot import the thing" in said
     assert place.processes_here() == {}

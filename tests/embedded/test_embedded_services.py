@@ -46,7 +46,8 @@ def test_the_exit_status_is_the_commands(place: Any, code: str, expected: int) -
 @pytest.mark.slow
 def test_a_command_that_does_not_exist_is_named(place: Any) -> None:
     ran = place.command("test", "--", "/no/such/program")
-    assert ran.returncode == 127 and "/no/such/program" in ran.stderr
+    assert ran.returncode == 127
+    assert "/no/such/program" in ran.stderr
 
 
 def test_services_of_ones_own_start_no_engine(place: Any) -> None:
@@ -55,23 +56,28 @@ def test_services_of_ones_own_start_no_engine(place: Any) -> None:
     ran = place.command("services", "--", sys.executable, "-c", SHOW, **own)
     assert ran.returncode == 0, ran
     env = json.loads(ran.stdout)
-    assert env["DATABASE_URL"] == url and env["REDIS_URL"] == own["REDIS_URL"]
+    assert env["DATABASE_URL"] == url
+    assert env["REDIS_URL"] == own["REDIS_URL"]
     assert "DATABASE_OWNER_URL" not in env, "an embedded owner beside a database of one's own would be fatal"
-    assert not (place.state / "postgres").exists() and not (place.state / "valkey").exists()
+    assert not (place.state / "postgres").exists()
+    assert not (place.state / "valkey").exists()
 
 
 def test_a_database_of_ones_own_still_gets_an_embedded_valkey(place: Any) -> None:
     url = "postgresql://itsm_app:x@db.example.org/viable"
     ran = place.command("services", "--", sys.executable, "-c", SHOW, DATABASE_URL=url)
     env = json.loads(ran.stdout)
-    assert env["DATABASE_URL"] == url and env["REDIS_URL"].startswith("unix://")
-    assert not (place.state / "postgres").exists() and (place.state / "valkey").exists()
+    assert env["DATABASE_URL"] == url
+    assert env["REDIS_URL"].startswith("unix://")
+    assert not (place.state / "postgres").exists()
+    assert (place.state / "valkey").exists()
 
 
 def test_running_on_a_database_of_ones_own_asks_for_the_owner(place: Any) -> None:
     ran = place.command("run", "--port", str(place.port), DATABASE_URL="postgresql://x@db.example.org/viable")
     assert ran.returncode == 1
-    assert "DATABASE_OWNER_URL" in ran.stdout and "roles.sql" in ran.stdout
+    assert "DATABASE_OWNER_URL" in ran.stdout
+    assert "roles.sql" in ran.stdout
 
 
 def test_manage_py_finds_the_running_services(place: Any) -> None:
@@ -95,7 +101,8 @@ def test_manage_py_finds_the_running_services(place: Any) -> None:
 def test_default_state_differs_by_user_and_checkout() -> None:
     assert default_state(Path("/a/one"), root=False) == Path("/a/one/.state")
     first, second = default_state(Path("/a/one"), root=True), default_state(Path("/b/one"), root=True)
-    assert first != second and first.parent == second.parent == Path("/var/lib/viable")
+    assert first != second
+    assert first.parent == second.parent == Path("/var/lib/viable")
 
 
 @pytest.mark.slow
@@ -127,7 +134,8 @@ def test_a_killed_test_run_takes_its_engines_along(place: Any) -> None:
 def test_a_dump_by_the_programs_that_come_along(place: Any) -> None:
     made = 'psql -qc \'CREATE TABLE t (n int)\' "$DATABASE_OWNER_URL" && pg_dump "$DATABASE_OWNER_URL"'
     ran = place.command("services", "--", "sh", "-c", made)
-    assert ran.returncode == 0 and "CREATE TABLE public.t" in ran.stdout, ran
+    assert ran.returncode == 0, ran
+    assert "CREATE TABLE public.t" in ran.stdout
 
 
 @pytest.mark.slow
@@ -168,7 +176,8 @@ def test_roles_file_by_an_administrator_who_is_no_superuser(place: Any) -> None:
         [*command, url.replace("/viable?", "/postgres?")], env=place.environment(), capture_output=True, text=True,
         check=False,
     )  # fmt: skip
-    assert without.returncode != 0 and "ITSM_OWNER_PASSWORD" in without.stderr
+    assert without.returncode != 0
+    assert "ITSM_OWNER_PASSWORD" in without.stderr
     with psycopg.connect(
         host=str(place.state / "sock"), user="itsm_owner", password="it's ITSM_OWNER", dbname="service desk"
     ) as connection:

@@ -20,7 +20,7 @@ from itsm.api.shapes import Shape
 from itsm.kernel.actor import Actor
 
 
-class Replayed(Exception):  # noqa: N818 - not an error: it carries the answer that was given before
+class Replayed(Exception):
     """Ends a repeated POST with the stored answer."""
 
     def __init__(self, answer: HttpResponseBase) -> None:
@@ -57,7 +57,9 @@ class ApiView(APIView):
         super().initial(request, *args, **kwargs)
         self._allowances = throttling.take(self.actor)
         throttling.refuse_spent(self._allowances)
-        self.given = parameters(request.query_params, self.query_parameters if request.method in {"GET", "HEAD"} else ())
+        self.given = parameters(
+            request.query_params, self.query_parameters if request.method in {"GET", "HEAD"} else ()
+        )
         limit = UPLOAD_MAX_BYTES if UploadParser in self.parser_classes else BODY_MAX_BYTES
         if int(request.META.get("CONTENT_LENGTH") or 0) > limit:
             raise TooLarge(limit)

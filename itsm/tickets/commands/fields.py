@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from itsm.access.decide import authorize
 from itsm.events.models import Event
 from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
@@ -41,8 +40,7 @@ def update_ticket(
         clean["description"] = clean_text(problems, "description", description, limit=BODY_MAX)
     problems.raise_if_any()
     with unit_of_work(actor, cause=cause) as work:
-        ticket = lock_ticket(actor, ticket_id, expected_version=expected_version)
-        authorize(actor, "ticket.update", ticket)
+        ticket = lock_ticket(actor, ticket_id, permission="ticket.update", expected_version=expected_version)
         refuse_closed(ticket, "update")
         if impact is not UNSET or urgency is not UNSET:
             clean["impact"] = ticket.impact if impact is UNSET else impact

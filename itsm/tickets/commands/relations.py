@@ -58,8 +58,7 @@ def link_tickets(*, actor: Actor, ticket_id: UUID, target_id: UUID, kind: str = 
     if ticket_id == target_id:
         raise Invalid.one("target", "itself", "A ticket cannot be linked to itself.")
     with unit_of_work(actor) as work:
-        ticket = lock_ticket(actor, ticket_id)
-        authorize(actor, "ticket.link", ticket)
+        ticket = lock_ticket(actor, ticket_id, permission="ticket.link")
         refuse_closed(ticket, "link")
         target = _visible(actor, target_id, "target")
         there = TicketLink.objects.filter(source_id=ticket.pk, target_id=target.pk, kind=kind).first()
@@ -76,8 +75,7 @@ def link_tickets(*, actor: Actor, ticket_id: UUID, target_id: UUID, kind: str = 
 def unlink_tickets(*, actor: Actor, ticket_id: UUID, link_id: UUID) -> None:
     """Remove one of the ticket's links. Raises NotFound when it has no such link."""
     with unit_of_work(actor) as work:
-        ticket = lock_ticket(actor, ticket_id)
-        authorize(actor, "ticket.link", ticket)
+        ticket = lock_ticket(actor, ticket_id, permission="ticket.link")
         refuse_closed(ticket, "unlink")
         link = TicketLink.objects.filter(pk=link_id, source_id=ticket.pk).first()
         if link is None:
@@ -96,8 +94,7 @@ def set_parent(
 ) -> Ticket:
     """Make a ticket the child of another one of its kind, whose progress it then follows; None makes it independent."""
     with unit_of_work(actor, cause=cause) as work:
-        ticket = lock_ticket(actor, ticket_id, expected_version=expected_version)
-        authorize(actor, "ticket.link", ticket)
+        ticket = lock_ticket(actor, ticket_id, permission="ticket.link", expected_version=expected_version)
         refuse_closed(ticket, "set_parent")
         if parent_id == ticket.parent_id:
             return ticket
