@@ -54,11 +54,16 @@ app.conf.update(
     worker_soft_shutdown_timeout=20,
     timezone="UTC",
     enable_utc=True,
-    imports=["itsm.events.tasks", "incidents.tasks"],
+    imports=["itsm.api.tasks", "itsm.events.tasks", "incidents.tasks"],
     beat_schedule={
         # `expires`: a sweep that could not start in time is replaced by the next one and never piles up.
         "relay": {"task": "itsm.events.tasks.relay_all", "schedule": 1.0, "options": {"expires": 2}},
         "prune": {"task": "itsm.events.tasks.prune_all", "schedule": 3600.0, "options": {"expires": 3600}},
+        "prune_idempotency_keys": {
+            "task": "itsm.api.tasks.prune_idempotency_keys",
+            "schedule": 3600.0,
+            "options": {"expires": 3600},
+        },
         "auto_close": {"task": "incidents.tasks.auto_close_all", "schedule": 300.0, "options": {"expires": 300}},
     },
 )

@@ -100,6 +100,8 @@ CACHES: dict[str, Any] = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": env.text("CACHE_URL", REDIS_URL),
         "KEY_PREFIX": "viable",
+        # What is cached can be done without: a Valkey that hangs must not hold a request.
+        "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},
     }
 }
 
@@ -162,7 +164,30 @@ REST_FRAMEWORK: dict[str, Any] = {
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
 }
-SPECTACULAR_SETTINGS: dict[str, Any] = {"TITLE": "Viable", "VERSION": "1", "OAS_VERSION": "3.1.1"}
+#: (requests, seconds) for one caller and for a whole tenant.
+API_RATE_LIMITS = {
+    "token": (env.number("API_RATE_TOKEN", 6000), 60),
+    "tenant": (env.number("API_RATE_TENANT", 60000), 60),
+}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "Viable",
+    "VERSION": "1",
+    "DESCRIPTION": "Service management over REST. Every error is a problem (RFC 9457); lists are pages by cursor.",
+    "OAS_VERSION": "3.1.1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SERVE_PUBLIC": True,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "PREPROCESSING_HOOKS": ["itsm.api.schema.only_with_slash"],
+    "SERVERS": [
+        {"url": "/", "description": "The token tells the organisation."},
+        {
+            "url": "/t/{organisation}/",
+            "description": "The address tells it.",
+            "variables": {"organisation": {"default": "acme"}},
+        },
+    ],
+}
 
 LOGGING: dict[str, Any] = {
     "version": 1,

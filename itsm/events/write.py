@@ -75,11 +75,16 @@ class UnitOfWork:
         self,
         kind: str,
         ticket: Chained | None = None,
+        /,
         *,
         texts: Mapping[str, str] | None = None,
         **payload: Any,
     ) -> Event:
-        """Record that something happened. The payload holds ids, codes and digests; free text goes into ``texts``."""
+        """Record that something happened, to ``ticket`` or to none.
+
+        The payload holds ids, codes and digests; free text goes into ``texts``. (``ticket`` is positional, so that a
+        payload may have a member of that name.)
+        """
         kept = {name: text for name, text in (texts or {}).items() if text}
         clean = {key: _plain(value) for key, value in payload.items()}
         declared = check(kind, clean, kept)
