@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
-import incidents.events
-import itsm.tickets.events  # noqa: F401 - declares the kinds
 from config.celery import wake_relay
+from incidents import events as incident_events
 from incidents import provision as incident_provision
 from incidents import reactions
+from incidents import telling as incident_telling
+from incidents.kind import INCIDENT
 from itsm.events.bus import Consumer, wiring
+from itsm.events.kinds import declare
+from itsm.tickets import events as ticket_events
+from itsm.tickets import kinds, search
 from itsm.tickets import provision as ticket_provision
-from itsm.tickets import search
+from itsm.tickets import telling as ticket_telling
 
 #: What a new tenant gets, in this order.
 PROVISION: tuple[Callable[[UUID], None], ...] = (ticket_provision.provision, incident_provision.provision)
@@ -22,6 +26,10 @@ def connect() -> None:
     """Connect everything. Called once per process, when Django is ready."""
     if wiring.consumers:
         return
+    declare(*ticket_events.KINDS, *incident_events.KINDS)
+    kinds.register(INCIDENT)
+    ticket_telling.connect()
+    incident_telling.connect()
     # In the transaction of the change.
     wiring.subscribe(("ticket.commented",), reactions.resume_on_reply)
     wiring.subscribe(

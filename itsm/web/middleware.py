@@ -111,7 +111,9 @@ class TenantMiddleware:
                 response.streaming_content = _stream_inside(found, response.streaming_content)
         refusal: DomainError | None = getattr(request, "refusal", None)
         if refusal is not None and response.status_code >= 400:
-            record_refusal(actor, refusal, f"{request.method} {request.resolver_match.route if request.resolver_match else ''}")
+            record_refusal(
+                actor, refusal, f"{request.method} {request.resolver_match.route if request.resolver_match else ''}"
+            )
         return response
 
     def _actor(self, request: HttpRequest, found: Tenant) -> Actor | None:
@@ -127,7 +129,9 @@ class TenantMiddleware:
         signed_in = request.user.is_authenticated and "Authorization" not in request.headers
         if is_api:
             if signed_in:
-                return problem_response(request, 404, "not_found", "There is no such organisation, or you are not in it.")
+                return problem_response(
+                    request, 404, "not_found", "There is no such organisation, or you are not in it."
+                )
             response = problem_response(
                 request, 401, "not_authenticated", "Send a valid token: Authorization: Bearer vbl_…"
             )

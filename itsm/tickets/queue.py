@@ -1,0 +1,334 @@
+"""Lists of tickets: one typed query for web, API and exports. Knows no HTTP: a door hands over plain strings."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from django.db.models import Count, F, Q, QuerySet
+from django.utils.dateparse import parse_datetime
+
+from itsm.access.decide import visible_to
+from itsm.kernel.actor import Actor
+from itsm.kernel.errors import Invalid, Problems
+from itsm.tickets.kinds import KINDS, states_called
+from itsm.tickets.models import OPEN_CATEGORIES, StateCategory, Ticket
+from itsm.tickets.search import search_tickets
+
+PAGE = 50
+PAGE_MAX = 200
+#: More hits than this are cut off before the other filters apply; the words should be narrower then.
+_HITS_MAX = 500
+_VALUES_MAX = 50
+
+#: Views by name. A view is a starting point that the other filters narrow.
+VIEWS = ("mine", "unassigned", "open", "urgent", "waiting", "done", "all")
+#: Sort name → column. A leading "-" turns it round; without a sort, most urgent first.
+SORTS = {"priority": "priority", "updated": "updated_at", "opened": "opened_at", "due": "due_at", "number": "number"}
+_FILTERS = (
+    "view",
+    "kind",
+    "state",
+    "state_category",
+    "priority",
+    "team",
+    "assignee",
+    "requester",
+    "service",
+    "category",
+    "parent",
+    "updated_since",
+    "opened_since",
+    "q",
+)
+PARAMETERS = frozenset({*_FILTERS, "sort", "after", "limit"})
+
+NONE: Literal["none"] = "none"
+#: Ids to match; "none" matches tickets where the field is empty.
+Ids = tuple[UUID | Literal["none"], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueQuery:
+    """What to list. Empty means "do not filter"; values of one field are alternatives, fields narrow each other."""
+
+    view: str = "all"
+    kinds: tuple[str, ...] = ()
+    states: tuple[tuple[str, int], ...] = ()
+    categories: tuple[str, ...] = ()
+    priorities: tuple[int, ...] = ()
+    teams: Ids = ()
+    assignees: Ids = ()
+    requesters: Ids = ()
+    services: Ids = ()
+    service_categories: Ids = ()
+    parents: Ids = ()
+    updated_since: datetime | None = None
+    opened_since: datetime | None = None
+    words: str = ""
+    sort: str = "priority"
+    after: str = ""
+    limit: int = PAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of tickets; ``next`` is the cursor of the following one, empty at the end."""
+
+    tickets: Sequence[Ticket]
+    next: str
+
+
+def parse(actor: Actor, given: Mapping[str, Sequence[str]]) -> QueueQuery:
+    """The query that these parameters mean; values may repeat or be separated by commas; ``me`` is the actor.
+
+    Raises Invalid naming every unknown parameter and every value that cannot be used.
+    """
+    problems = Problems()
+    for unknown in sorted(set(given) - PARAMETERS):
+        problems.add(unknown[:40], "unknown_parameter", f"Known parameters: {', '.join(sorted(PARAMETERS))}.")
+    values = {name: _split(problems, name, given.get(name, ())) for name in _FILTERS if name != "q"}
+    query = QueueQuery(
+        view=_choice(problems, "view", values["view"], VIEWS) or "all",
+        kinds=_choices(problems, "kind", values["kind"], tuple(KINDS)),
+        states=_states(problems, values["state"]),
+        categories=_choices(problems, "state_category", values["state_category"], tuple(StateCategory.values)),
+        priorities=tuple(int(p) for p in _choices(problems, "priority", values["priority"], ("1", "2", "3", "4", "5"))),
+        teams=_ids(problems, "team", values["team"], mine=tuple(sorted(actor.team_ids))),
+        assignees=_ids(problems, "assignee", values["assignee"], mine=_me(actor)),
+        requesters=_ids(problems, "requester", values["requester"], mine=_me(actor)),
+        services=_ids(problems, "service", values["service"]),
+        service_categories=_ids(problems, "category", values["category"]),
+        parents=_ids(problems, "parent", values["parent"]),
+        updated_since=_instant(problems, "updated_since", values["updated_since"]),
+        opened_since=_instant(problems, "opened_since", values["opened_since"]),
+        words=_last(given.get("q", ())).replace("\x00", " ").strip()[:400],
+        sort=_sort(problems, _last(given.get("sort", ()))),
+        after=_last(given.get("after", ())),
+        limit=_limit(problems, _last(given.get("limit", ()))),
+    )
+    problems.raise_if_any()
+    if query.after:
+        _decode(query)
+    return query
+
+
+def tickets_for(actor: Actor, query: QueueQuery) -> QuerySet[Ticket]:
+    """All visible tickets that the query means, neither ordered nor cut into pages. For counts and exports."""
+    tickets = visible_to(actor, Ticket.objects.all()).filter(_view(actor, query.view))
+    if query.kinds:
+        tickets = tickets.filter(kind__in=query.kinds)
+    if query.states:
+        states = Q()
+        for kind, code in query.states:
+            states |= Q(kind=kind, state=code)
+        tickets = tickets.filter(states)
+    if query.categories:
+        tickets = tickets.filter(state_category__in=query.categories)
+    if query.priorities:
+        tickets = tickets.filter(priority__in=query.priorities)
+    for field, ids in (
+        ("team", query.teams),
+        ("assignee", query.assignees),
+        ("requester", query.requesters),
+        ("service", query.services),
+        ("category", query.service_categories),
+        ("parent", query.parents),
+    ):
+        if ids:
+            tickets = tickets.filter(_one_of(field, ids))
+    if query.updated_since:
+        tickets = tickets.filter(updated_at__gte=query.updated_since)
+    if query.opened_since:
+        tickets = tickets.filter(opened_at__gte=query.opened_since)
+    if query.words:
+        # The index is a moment behind; the number of a ticket that was opened just now finds it all the same.
+        hits = search_tickets(actor, query.words, limit=_HITS_MAX)
+        tickets = tickets.filter(Q(pk__in=hits) | Q(number=query.words.upper()))
+    return tickets
+
+
+def page(actor: Actor, query: QueueQuery) -> Page:
+    """One page, by keyset: rows that change places between two pages are neither lost nor shown for ever."""
+    tickets = tickets_for(actor, query).select_related("requester", "assignee", "team", "service", "category")
+    if query.after:
+        tickets = tickets.filter(_beyond(query))
+    name = SORTS[query.sort.removeprefix("-")]
+    # Said only where the column may be empty: NULLS LAST elsewhere would keep the index from serving the order.
+    empty_last = True if name == "due_at" else None
+    order = F(name).desc(nulls_last=empty_last) if query.sort.startswith("-") else F(name).asc(nulls_last=empty_last)
+    found = list(tickets.order_by(order, "-id")[: query.limit + 1])
+    more = len(found) > query.limit
+    found = found[: query.limit]
+    return Page(found, _encode(query, found[-1]) if more else "")
+
+
+def counts(actor: Actor) -> dict[str, int]:
+    """How many tickets each view of open work holds for the actor, in one query."""
+    open_work = visible_to(actor, Ticket.objects.all()).filter(state_category__in=OPEN_CATEGORIES)
+    views = ("mine", "unassigned", "open", "urgent", "waiting")
+    return open_work.aggregate(**{view: Count("pk", filter=_view(actor, view)) for view in views})
+
+
+def with_sort(query: QueueQuery, sort: str) -> QueueQuery:
+    """The same list in another order, from its first page."""
+    return replace(query, sort=sort, after="")
+
+
+def _view(actor: Actor, view: str) -> Q:
+    open_work = Q(state_category__in=OPEN_CATEGORIES)
+    return {
+        "all": Q(),
+        "open": open_work,
+        "mine": open_work & Q(assignee_id=actor.person_id) if actor.person_id else Q(pk__in=[]),
+        "unassigned": open_work & Q(assignee_id__isnull=True),
+        "urgent": open_work & Q(priority__lte=2),
+        "waiting": Q(state_category=StateCategory.WAITING),
+        "done": Q(state_category=StateCategory.DONE),
+    }[view]
+
+
+def _one_of(field: str, ids: Ids) -> Q:
+    condition = Q(**{f"{field}_id__in": [value for value in ids if value != NONE]})
+    return condition | Q(**{f"{field}_id__isnull": True}) if NONE in ids else condition
+
+
+# --- Cursor: [sort, value of the column, id] of the last row shown ---------------------------------------------------
+
+
+def _encode(query: QueueQuery, last: Ticket) -> str:
+    value = getattr(last, SORTS[query.sort.removeprefix("-")])
+    if isinstance(value, datetime):
+        value = value.astimezone(UTC).isoformat()
+    text = json.dumps([query.sort, value, str(last.pk)], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _decode(query: QueueQuery) -> tuple[Any, UUID]:
+    try:
+        padded = query.after + "=" * (-len(query.after) % 4)
+        sort, value, pk = json.loads(base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True))
+        if sort != query.sort:
+            raise ValueError("cursor of another order")
+        name = sort.removeprefix("-")
+        if name == "priority" and type(value) is not int:
+            raise ValueError("no priority")
+        if name == "number" and (not isinstance(value, str) or "\x00" in value):
+            raise ValueError("no number")
+        if name in {"updated", "opened", "due"} and value is not None:
+            value = datetime.fromisoformat(value)
+            if value.tzinfo is None:
+                raise ValueError("no zone")
+        return value, UUID(pk)
+    except (ValueError, TypeError, AttributeError, binascii.Error, RecursionError, OverflowError):
+        raise Invalid.one(
+            "after", "bad_cursor", "This cursor is damaged or of another list. Start without it."
+        ) from None
+
+
+def _beyond(query: QueueQuery) -> Q:
+    value, pk = _decode(query)
+    column = SORTS[query.sort.removeprefix("-")]
+    if value is None:
+        return Q(**{f"{column}__isnull": True}) & Q(pk__lt=pk)
+    beyond = "lt" if query.sort.startswith("-") else "gt"
+    condition = Q(**{f"{column}__{beyond}e": value}) & (Q(**{f"{column}__{beyond}": value}) | Q(pk__lt=pk))
+    return condition | Q(**{f"{column}__isnull": True}) if column == "due_at" else condition
+
+
+# --- Reading parameters ----------------------------------------------------------------------------------------------
+
+
+def _split(problems: Problems, name: str, values: Sequence[str]) -> list[str]:
+    parts = [part.strip() for value in values for part in value.split(",") if part.strip()]
+    if len(parts) > _VALUES_MAX:
+        problems.add(name, "too_many", f"{name} takes at most {_VALUES_MAX} values.")
+        return []
+    return list(dict.fromkeys(parts))
+
+
+def _last(values: Sequence[str]) -> str:
+    return values[-1].strip() if values else ""
+
+
+def _choices(problems: Problems, name: str, values: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    for value in values:
+        if value not in known:
+            problems.add(name, "unknown_value", f"{value[:40]} is not one of {', '.join(known)}.")
+    return tuple(value for value in values if value in known)
+
+
+def _choice(problems: Problems, name: str, values: Sequence[str], known: Sequence[str]) -> str:
+    chosen = _choices(problems, name, values, known)
+    if len(values) > 1:
+        problems.add(name, "too_many", f"{name} takes one value.")
+    return chosen[0] if chosen else ""
+
+
+def _states(problems: Problems, values: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    found: list[tuple[str, int]] = []
+    for value in values:
+        named = states_called(value)
+        if not named:
+            known = sorted({state.key for kind in KINDS.values() for state in kind.flow.states.values()})
+            problems.add("state", "unknown_value", f"{value[:40]} is not one of {', '.join(known)}.")
+        found.extend(named)
+    return tuple(found)
+
+
+def _me(actor: Actor) -> tuple[UUID, ...]:
+    return (actor.person_id,) if actor.person_id else ()
+
+
+def _ids(problems: Problems, name: str, values: Sequence[str], *, mine: tuple[UUID, ...] | None = None) -> Ids:
+    found: list[UUID | Literal["none"]] = []
+    for value in values:
+        if value == NONE:
+            found.append(NONE)
+        elif value == "me" and mine is not None:
+            # Nobody's own is no ticket at all, not every ticket.
+            found.extend(mine or (UUID(int=0),))
+        else:
+            try:
+                found.append(UUID(value))
+            except ValueError:
+                special = "an id, none or me" if mine is not None else "an id or none"
+                problems.add(name, "not_an_id", f"{name} takes {special}.")
+    return tuple(found)
+
+
+def _instant(problems: Problems, name: str, values: Sequence[str]) -> datetime | None:
+    if not values:
+        return None
+    try:
+        found = parse_datetime(values[-1])
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        problems.add(name, "not_an_instant", f"{name} takes an instant with its zone, such as 2026-01-31T09:00:00Z.")
+        return None
+    return found
+
+
+def _sort(problems: Problems, value: str) -> str:
+    if not value:
+        return "priority"
+    if value.removeprefix("-") not in SORTS:
+        problems.add("sort", "unknown_value", f"sort takes one of {', '.join(SORTS)}, with - in front for downwards.")
+        return "priority"
+    return value
+
+
+def _limit(problems: Problems, value: str) -> int:
+    if not value:
+        return PAGE
+    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= PAGE_MAX):
+        problems.add("limit", "out_of_range", f"limit is a number from 1 to {PAGE_MAX}.")
+        return PAGE
+    return int(value)

@@ -1,0 +1,127 @@
+"""The timeline: what it says to whom, and that its price does not grow with the story."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from incidents import commands
+from itsm.events.models import EventText
+from itsm.tickets.commands import (
+    assign_ticket,
+    attach_file,
+    comment_on_ticket,
+    link_tickets,
+    set_parent,
+    update_ticket,
+    watch_ticket,
+)
+from itsm.tickets.models import Service, Ticket
+from itsm.tickets.timeline import Entry, timeline
+from tests.factories import Desk
+
+
+def told(desk: Desk, who: str, ticket: Ticket) -> list[Entry]:
+    return timeline(desk.actor(who), ticket)
+
+
+def sentences(entries: list[Entry]) -> list[str]:
+    return [
+        " ".join(
+            filter(None, [e.who.split()[0], e.text, *(f"[{c.label}: {c.old} → {c.new}]" for c in e.changes), e.because])
+        )
+        for e in entries
+    ]
+
+
+def test_names_instead_of_ids_and_old_beside_new(inside: Desk) -> None:
+    ticket = inside.incident(description="It *burns*")
+    agent = inside.actor("agent")
+    service = Service.objects.create(tenant_id=inside.tenant.pk, name="Printing")
+    commands.take_incident(actor=agent, ticket_id=ticket.pk)
+    update_ticket(actor=agent, ticket_id=ticket.pk, impact=1, service_id=service.pk, title="Fire")
+    commands.hold_incident(actor=agent, ticket_id=ticket.pk, reason="awaiting_caller", comment="Which one?")
+    comment_on_ticket(actor=inside.actor("requester"), ticket_id=ticket.pk, body="The red one")
+    commands.resolve_incident(actor=agent, ticket_id=ticket.pk, close_code="solution_provided", close_notes="Water")
+    entries = told(inside, "agent", ticket)
+    assert sentences(entries) == [
+        "requester opened the incident",
+        "agent changed the assignment [Team:  → network] [Assignee:  → agent of acme]",
+        "agent started work [State: New → In Progress]",
+        "agent changed the ticket [Title:  → Fire] [Impact: 3 → 1] [Priority: P5 → P3] [Service:  → Printing]",
+        "agent put the incident on hold [State: In Progress → On Hold] [Reason:  → Awaiting caller]",
+        "agent replied",
+        "requester replied",
+        "Automatic resumed work [State: On Hold → In Progress] because the caller replied",
+        "agent resolved the incident [State: In Progress → Resolved] [Resolution code:  → Solution provided]",
+    ]
+    assert (entries[0].body, entries[5].body, entries[-1].body) == ("It *burns*", "Which one?", "Water")
+
+
+def test_requesters_read_the_public_side_only(inside: Desk) -> None:
+    ticket = inside.incident()
+    agent = inside.actor("agent")
+    other = inside.incident("colleague", title="Secret of somebody else")
+    comment_on_ticket(actor=agent, ticket_id=ticket.pk, body="They did it again", audience="internal")
+    attach_file(
+        actor=agent, ticket_id=ticket.pk, name="dossier.txt", content=BytesIO(b"x"), size=1, audience="internal"
+    )
+    attach_file(actor=agent, ticket_id=ticket.pk, name="howto.txt", content=BytesIO(b"y"), size=1)
+    link_tickets(actor=agent, ticket_id=ticket.pk, target_id=other.pk)
+    watch_ticket(actor=agent, ticket_id=ticket.pk, person_id=inside.people["colleague"].pk)
+    set_parent(actor=agent, ticket_id=ticket.pk, parent_id=other.pk)
+    assign_ticket(actor=agent, ticket_id=ticket.pk, team_id=inside.teams["apps"].pk)
+    assert sentences(told(inside, "requester", ticket)) == ["requester opened the incident", "agent attached a file"]
+    assert [f.name for e in told(inside, "requester", ticket) for f in e.files] == ["howto.txt"]
+    full = told(inside, "agent", ticket)
+    assert [f.name for e in full for f in e.files] == ["dossier.txt", "howto.txt"]
+    assert [e.sequence for e in full if e.internal] == [2, 3, 5, 6, 7, 8]
+    # The tenant admin configures the desk and reads no notes.
+    assert len(told(inside, "admin", ticket)) == 2
+
+
+def test_what_the_reader_may_not_see_has_no_name(inside: Desk) -> None:
+    ticket, hidden = inside.incident(), inside.incident()
+    hr = inside.actor("hr")
+    assign_ticket(actor=hr, ticket_id=hidden.pk, team_id=inside.teams["hr"].pk)
+    link_tickets(actor=hr, ticket_id=ticket.pk, target_id=hidden.pk)
+    assign_ticket(actor=hr, ticket_id=ticket.pk, team_id=inside.teams["hr"].pk)
+    assign_ticket(actor=hr, ticket_id=ticket.pk, team_id=inside.teams["apps"].pk)
+    assert sentences(told(inside, "agent", ticket))[1:] == [
+        "hr added the link: relates to another ticket",
+        "hr changed the assignment [Team:  → a restricted team]",
+        "hr changed the assignment [Team: a restricted team → apps]",
+    ]
+    assert "relates to INC0001002" in sentences(told(inside, "hr", ticket))[1]
+
+
+def test_erased_text_shows_as_removed(inside: Desk) -> None:
+    ticket = inside.incident()
+    comment_on_ticket(actor=inside.actor("agent"), ticket_id=ticket.pk, body="My number is 0123")
+    EventText.objects.filter(field="body").delete()
+    last = told(inside, "agent", ticket)[-1]
+    assert (last.body, last.removed) == ("", True)
+
+
+def test_children_say_why(inside: Desk) -> None:
+    agent = inside.actor("agent")
+    parent, child = inside.incident(), inside.incident()
+    set_parent(actor=agent, ticket_id=child.pk, parent_id=parent.pk)
+    commands.start_incident(actor=agent, ticket_id=parent.pk)
+    assert told(inside, "agent", child)[-1].because == "because work on the parent started"
+
+
+def test_the_number_of_queries_is_constant(inside: Desk) -> None:
+    agent = inside.actor("agent")
+    ticket = inside.incident()
+    comment_on_ticket(actor=agent, ticket_id=ticket.pk, body="one")
+    with CaptureQueriesContext(connection) as few:
+        timeline(agent, ticket)
+    for number in range(12):
+        comment_on_ticket(actor=agent, ticket_id=ticket.pk, body=f"again {number}")
+        assign_ticket(actor=agent, ticket_id=ticket.pk, team_id=inside.teams["apps" if number % 2 else "network"].pk)
+    with CaptureQueriesContext(connection) as many:
+        assert len(timeline(agent, ticket)) == 26
+    assert len(many) == len(few) == 8
