@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from itsm.api.urls import nowhere
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("incidents.api.urls")),
+    path("", include("itsm.api.urls")),
+    *nowhere,
+]

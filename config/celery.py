@@ -10,10 +10,12 @@ from uuid import UUID
 
 from celery import Celery, Task
 from celery.signals import worker_init
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.dev")
 
-from django.conf import settings  # noqa: E402
+from django.conf import settings
 
 logger = logging.getLogger(__name__)
 
@@ -52,11 +54,16 @@ app.conf.update(
     worker_soft_shutdown_timeout=20,
     timezone="UTC",
     enable_utc=True,
-    imports=["itsm.events.tasks", "incidents.tasks"],
+    imports=["itsm.api.tasks", "itsm.events.tasks", "incidents.tasks"],
     beat_schedule={
         # `expires`: a sweep that could not start in time is replaced by the next one and never piles up.
         "relay": {"task": "itsm.events.tasks.relay_all", "schedule": 1.0, "options": {"expires": 2}},
         "prune": {"task": "itsm.events.tasks.prune_all", "schedule": 3600.0, "options": {"expires": 3600}},
+        "prune_idempotency_keys": {
+            "task": "itsm.api.tasks.prune_idempotency_keys",
+            "schedule": 3600.0,
+            "options": {"expires": 3600},
+        },
         "auto_close": {"task": "incidents.tasks.auto_close_all", "schedule": 300.0, "options": {"expires": 300}},
     },
 )
@@ -70,13 +77,13 @@ class TenantTask(Task):  # type: ignore[type-arg]
 
     abstract = True
 
-    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+    def apply_async(self, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
         from itsm.tenancy.context import current_tenant_id
 
         tenant_id = current_tenant_id()
         if tenant_id is not None:
             options["headers"] = {**(options.get("headers") or {}), "itsm_tenant": str(tenant_id)}
-        return super().apply_async(args, kwargs, **options)
+        return super().apply_async(args, kwargs, *more, **options)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         from itsm.tenancy.context import tenant
@@ -98,8 +105,8 @@ def wake_relay(tenant_id: UUID) -> None:
         return
     try:
         app.send_task("itsm.events.tasks.relay_tenant", args=[str(tenant_id)], expires=30, retry=False)
-    except Exception as error:
-        # The sweep is the truth; whatever the broker's client raises must not reach the user whose change is committed.
+    except (OSError, OperationalError, RedisError) as error:
+        # The sweep is the truth: a broker that is down must not trouble the user whose change is committed.
         _silent_until = time.monotonic() + 5
         logger.warning("the broker cannot be reached, the sweep will deliver: %s", error)
 
@@ -109,6 +116,10 @@ def _refuse_unsafe_database(**_: Any) -> None:
     import django
 
     django.setup()
-    from itsm.tenancy.audit import refuse_unless_safe
+    from itsm.tenancy.audit import UnsafeDatabase, refuse_unless_safe
 
-    refuse_unless_safe()
+    try:
+        refuse_unless_safe()
+    except UnsafeDatabase as error:
+        # Celery swallows what a signal's receiver raises, but for this.
+        raise SystemExit(str(error)) from None

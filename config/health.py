@@ -18,7 +18,10 @@ def live(_request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def ready(_request: HttpRequest) -> JsonResponse:
-    """200 when requests can be served, 503 otherwise. The queue is reported and is no reason to be unready: writes go to the outbox."""
+    """200 when requests can be served, 503 otherwise.
+
+    The queue is reported and is no reason to be unready: writes go to the outbox.
+    """
     checks = {"database": _database(), "queue": _queue()}
     served = checks["database"] == "ok"
     return JsonResponse({"status": "ok" if served else "unavailable", "checks": checks}, status=200 if served else 503)

@@ -26,7 +26,13 @@ class Created:
 
 
 def create_tenant(
-    slug: str, *, name: str = "", host: str | None = None, admin_email: str = "", admin_name: str = "Administrator"
+    slug: str,
+    *,
+    name: str = "",
+    host: str | None = None,
+    admin_email: str = "",
+    admin_name: str = "Administrator",
+    activate: bool = True,
 ) -> Created:
     """Create (or finish creating) a tenant. Raises ValidationError for a slug or host that cannot be used.
 
@@ -51,10 +57,24 @@ def create_tenant(
             work.emit("tenant.created", slug=slug)
         if admin_email:
             password = _first_admin(actor, admin_email, admin_name)
+    if activate:
+        activate_tenant(tenant)
+    return Created(tenant, password)
+
+
+def activate_tenant(tenant: Tenant) -> None:
+    """Open the doors of a tenant that is complete."""
     with database_role("owner") as alias:
         Tenant.objects.using(alias).filter(pk=tenant.pk).update(is_active=True)
     tenant.is_active = True
-    return Created(tenant, password)
+
+
+def set_aside(slug: str) -> None:
+    """Free the slug of a tenant that was never finished. Its rows stay, inactive: events are never deleted."""
+    with database_role("owner") as alias:
+        unfinished = Tenant.objects.using(alias).filter(slug=slug, is_active=False)
+        for tenant in unfinished:
+            unfinished.filter(pk=tenant.pk).update(slug=f"unfinished-{str(tenant.pk)[-12:]}", host=None)
 
 
 def _first_admin(actor: Actor, email: str, name: str) -> str | None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
-import incidents.events
-import itsm.tickets.events  # noqa: F401 - declares the kinds
 from config.celery import wake_relay
+from incidents import events as incident_events
 from incidents import provision as incident_provision
 from incidents import reactions
 from incidents import telling as incident_telling
 from incidents.kind import INCIDENT
 from itsm.events.bus import Consumer, wiring
+from itsm.events.kinds import declare
+from itsm.tickets import events as ticket_events
 from itsm.tickets import kinds, search
 from itsm.tickets import provision as ticket_provision
 from itsm.tickets import telling as ticket_telling
@@ -25,6 +26,7 @@ def connect() -> None:
     """Connect everything. Called once per process, when Django is ready."""
     if wiring.consumers:
         return
+    declare(*ticket_events.KINDS, *incident_events.KINDS)
     kinds.register(INCIDENT)
     ticket_telling.connect()
     incident_telling.connect()

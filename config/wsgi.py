@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.dev")
-
+from django.core.handlers.wsgi import WSGIHandler
 from django.core.wsgi import get_wsgi_application
 
-application = get_wsgi_application()
 
-from itsm.tenancy.audit import refuse_unless_safe
+def start() -> WSGIHandler:
+    """The application, after the audit. Raises UnsafeDatabase, which ends the process."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.dev")
+    handler = get_wsgi_application()
+    from itsm.tenancy.audit import refuse_unless_safe  # models can be imported only now
 
-refuse_unless_safe()
+    refuse_unless_safe()
+    return handler
+
+
+application = start()

@@ -1,8 +1,8 @@
 """Event kinds of incidents. ``state`` is the pair [old, new] of codes on the wire."""
 
-from itsm.events.kinds import declare, kind
+from itsm.events.kinds import kind
 
-declare(
+KINDS = (
     kind(
         "incident.opened",
         "state impact urgency priority requester channel",

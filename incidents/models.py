@@ -54,4 +54,3 @@ class Incident(TenantModel):
 
     def __str__(self) -> str:
         return str(self.ticket_id)
-

@@ -14,7 +14,7 @@ from itsm.tickets.models import Audience, Ticket
 
 def resume_on_reply(work: UnitOfWork, event: Event) -> None:
     """The caller's reply ends Awaiting caller."""
-    if event.payload["audience"] != Audience.PUBLIC or event.actor_id is None:
+    if event.payload["audience"] != Audience.PUBLIC or event.actor_id is None or event.ticket_id is None:
         return
     ticket = Ticket.objects.filter(pk=event.ticket_id, kind=KIND, state=IncidentState.ON_HOLD).first()
     if ticket is None or ticket.requester_id != event.actor_id:

@@ -4,6 +4,7 @@ Started by whatever `python3` is there, so this file keeps to a syntax that old 
 sentence instead of a syntax error. Does nothing (fast) when the environment already is what the lock file says.
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -16,7 +17,14 @@ OLDEST = (3, 11)
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(CHECKOUT, ".venv")
 LOCKS = {"run": "requirements.lock", "dev": "requirements-dev.lock"}
-CANDIDATES = ("python3", "python3.13", "python3.12", "python3.11", "/usr/bin/python3", "/usr/local/bin/python3")
+CANDIDATES = (
+    "python3",
+    "python3.13",
+    "python3.12",
+    "python3.11",
+    "/usr/bin/python3",
+    "/usr/local/bin/python3",
+)
 PROBE = """
 import sys
 try:
@@ -101,7 +109,7 @@ def refuse(found):
     if newest is None or newest[0] < OLDEST:
         was = "there is only Python %s (%s)" % (".".join(map(str, newest[0])), newest[2]) if newest else "there is none"
         fail(
-            "Python %d.%d or newer is needed, and %s." % (OLDEST + (was,)),
+            "Python %d.%d or newer is needed, and %s." % (OLDEST[0], OLDEST[1], was),
             "install it (Debian 12, Ubuntu 24.04: apt-get install python3 python3-venv), or name one: "
             "make run PYTHON=/path/to/python3",
         )
@@ -181,9 +189,9 @@ def ensure(kind):
         stamp = read(os.path.join(VENV, ".viable-" + candidate))
         made_by = read(os.path.join(VENV, ".viable-python"))
         same_python = not os.environ.get("PYTHON") or os.environ["PYTHON"] == made_by
-        if stamp and same_python and stamp == stamp_of(candidate, made_by):
-            if os.path.exists(os.path.join(VENV, "bin", "python")):
-                return
+        whole = stamp and stamp == stamp_of(candidate, made_by)
+        if whole and same_python and os.path.exists(os.path.join(VENV, "bin", "python")):
+            return
     python = current_interpreter()
     if not python:
         python = choose_python()
@@ -196,10 +204,8 @@ def ensure(kind):
         write(".viable-python", python)
     for stale in ("run", "dev"):
         # An interrupted installation must not leave an old stamp that claims completeness.
-        try:
+        with contextlib.suppress(OSError):
             os.unlink(os.path.join(VENV, ".viable-" + stale))
-        except OSError:
-            pass
     with open(os.path.join(CHECKOUT, LOCKS[kind])) as file:
         total = len(re.findall(r"(?m)^[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[^]]*\])?==", file.read()))
     install(kind, total)

@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("--external", action="store_true", help="use DATABASE_URL and REDIS_URL if set")
     commands.add_parser("stop", help="stop the running supervisor and wait for it")
     env = commands.add_parser("env", help="print the addresses of the running services")
-    env.add_argument("--export", action="store_true", help="as shell commands: eval \"$(… env --export)\"")
+    env.add_argument("--export", action="store_true", help='as shell commands: eval "$(… env --export)"')
     commands.add_parser("clean", help="delete the state folder (refuses while it runs)")
     return top
 

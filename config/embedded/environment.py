@@ -81,7 +81,9 @@ def load_embedded_environment(
     owner's address of another database beside it would migrate the wrong one.
     """
     environ = os.environ if environ is None else environ
-    own_database, own_redis = bool(environ.get("DATABASE_URL")), bool(environ.get("REDIS_URL"))
+    own_database, own_redis = (
+        bool(environ.get(name) or environ.get(f"{name}_FILE")) for name in ("DATABASE_URL", "REDIS_URL")
+    )
     if own_database and own_redis:
         return None
     state = running_state(environ, checkout)

@@ -75,7 +75,12 @@ def join(state: StateFolder, command: Sequence[str], seconds: float = 120.0) -> 
     document = read_document(state.run / "env.json")
     if not ready or document is None:
         raise Refusal(f"The supervisor of {state.path} (PID {state.holder().get('pid')}) did not get ready.")
-    return run_command(command, {**document["env"]}, own_account())
+    return run_command(command, {**document["env"], **_path(document.get("programs", ""))}, own_account())
+
+
+def _path(programs: str) -> dict[str, str]:
+    """Put psql, pg_dump and the rest of the same version first in the PATH."""
+    return {"PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}"} if programs else {}
 
 
 def services(
@@ -104,8 +109,9 @@ def services(
     try:
         local.start(console)
         env = local.env("", settings)
-        state.publish(env, address="", pid=os.getpid())
+        state.publish(env, address="", pid=os.getpid(), programs=local.programs)
         console.say(f"Services are up after {time.monotonic() - begun:.1f} s (state {state.path})")
+        supervisor.settled()
         if not command:
             supervisor.watch(lambda: False)
             return 0
@@ -113,7 +119,7 @@ def services(
         if drop:
             account = state.account
             refuse_unreadable_program(account, CHECKOUT, ())
-        return run_command(command, env, account, supervisor)
+        return run_command(command, {**env, **_path(local.programs)}, account, supervisor)
     except Stopped:
         return 130
     finally:

@@ -105,16 +105,16 @@ def as_account(account: Account, question: Callable[[], str]) -> str:
             os.setgid(account.gid)
             os.setuid(account.uid)
             answer = question()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # a fork must answer and end, whatever happened
             answer = f"{type(error).__name__}: {error}"
         finally:
             os.write(writer, json.dumps(answer).encode()[:4000])
             os._exit(0)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
-        answer = pipe.read()
+        said = pipe.read()
     os.waitpid(child, 0)
-    return str(json.loads(answer))
+    return str(json.loads(said))
 
 
 def _blocked(path: Path, mode: int) -> str:
@@ -150,8 +150,8 @@ def unreadable_code(account: Account, roots: Iterable[Path]) -> str:
     """Name the first file or folder of the program's code that the account cannot read, "" if none."""
 
     def walk() -> str:
+        errors: list[str] = []
         for root in roots:
-            errors: list[str] = []
             for folder, names, files in os.walk(root, onerror=lambda e: errors.append(str(e.filename))):
                 names[:] = [n for n in names if not n.startswith(".") and n != "__pycache__"]
                 for name in files:

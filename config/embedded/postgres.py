@@ -15,7 +15,16 @@ from .child import Service
 from .environment import CHECKOUT
 from .errors import Refusal
 from .identity import refuse_nameless
-from .processes import LINUX, Escalation, command_line, end_strangers, is_alive, processes_of_cluster
+from .processes import (
+    LINUX,
+    MARK,
+    Escalation,
+    command_line,
+    end_strangers,
+    exists,
+    processes_in,
+    spawn,
+)
 from .state import StateFolder
 
 DATABASE = "viable"
@@ -94,22 +103,21 @@ class Postgres:
                 "--builtin-locale=C.UTF-8",
                 "--no-instructions",
             ]
-            made = subprocess.run(
+            initdb = spawn(
                 [*command, "--no-sync"] if self.throw_away else command,
-                env=self._environment(),
+                env={**self._environment(), MARK: f"{self.state.mark}:initdb"},
+                account=self.state.account,
                 cwd=self.sockets,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-                **self.state.account.popen_arguments(),
+                output=subprocess.PIPE,
+                death_signal=signal.SIGTERM,
             )
+            said = initdb.communicate()[0].decode(errors="replace")
         finally:
             os.close(handle)
             password_file.unlink()
-        if made.returncode:
+        if initdb.returncode:
             shutil.rmtree(partial, ignore_errors=True)
-            raise Refusal(f"initdb failed ({made.returncode}): {(made.stderr or made.stdout).strip()[-1500:]}")
+            raise Refusal(f"initdb failed ({initdb.returncode}): {said.strip()[-1500:]}")
         if self.data.exists():
             self.data.rmdir()
         os.rename(partial, self.data)
@@ -152,29 +160,33 @@ class Postgres:
         """End servers that an earlier supervisor left on this data folder; remove a misleading pid file.
 
         We hold the lock, so whoever still works in the folder is an orphan. A postmaster.pid whose number now
-        belongs to another program makes PostgreSQL refuse to start; it is deleted, but only once nobody works
-        in the folder, for the file is also what keeps two servers apart.
+        belongs to another program (or to a zombie), or which is torn, makes PostgreSQL refuse to start; it is
+        deleted, but only once nobody works in the folder, for the file is also what keeps two servers apart.
         """
 
         def strangers() -> list[int]:
-            return processes_of_cluster(self.data)
+            return processes_in(self.data, "postgres")
 
         ended = end_strangers(strangers, END_ORPHAN)
         if strangers():
             raise Refusal(f"An orphaned PostgreSQL works in {self.data} and does not end: {strangers()}.")
-        file = self.data / "postmaster.pid"
-        pid = self._recorded_pid(file)
-        if pid is not None and is_alive(pid):
-            # On Linux the search above has already proved that this process is not a server of ours.
-            if not LINUX and "postgres" in (other := command_line(pid)) and str(self.data) in other:
-                raise Refusal(f"PostgreSQL (PID {pid}) still works in {self.data}.")
-            file.unlink()
+        pid_file = self.data / "postmaster.pid"
+        pid = self._recorded_pid(pid_file)
+        # On Linux the search above has already proved that nobody works here, whatever has that number now.
+        if not LINUX and pid is not None and "postgres" in (other := command_line(pid)) and str(self.data) in other:
+            raise Refusal(f"PostgreSQL (PID {pid}) still works in {self.data}.")
+        if pid is None or exists(pid):
+            # The file of a number that is free stays: PostgreSQL checks the shared memory it names, and removes it.
+            pid_file.unlink(missing_ok=True)
+        for name in (".s.PGSQL.5432", ".s.PGSQL.5432.lock"):  # the lock file carries the same number
+            (self.sockets / name).unlink(missing_ok=True)
         return ended
 
     @staticmethod
     def _recorded_pid(file: Path) -> int | None:
+        """Return the process id in postmaster.pid; None if a crash left it empty or torn."""
         try:
-            return abs(int(file.read_text(encoding="utf-8", errors="replace").split("\n", 1)[0]))
+            return abs(int(file.read_text(encoding="utf-8", errors="replace").split("\n", 1)[0])) or None
         except (OSError, ValueError):
             return None
 

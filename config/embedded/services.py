@@ -35,11 +35,20 @@ class LocalServices:
         self.supervisor = supervisor
         self.throw_away = throw_away
         self.environ = dict(os.environ if environ is None else environ)
-        self.own_database = bool(self.environ.get("DATABASE_URL"))
-        self.own_redis = bool(self.environ.get("REDIS_URL"))
+        self.own_database = self._is_set("DATABASE_URL")
+        self.own_redis = self._is_set("REDIS_URL")
         self.postgres: Postgres | None = None
         self.valkey: Valkey | None = None
         self.secrets: dict[str, str] = {}
+
+    def _is_set(self, name: str) -> bool:
+        """Say whether a variable is given, itself or as the name of a file that holds it."""
+        return bool(self.environ.get(name) or self.environ.get(f"{name}_FILE"))
+
+    @property
+    def programs(self) -> str:
+        """Folder of the embedded PostgreSQL's programs, "" if there is none."""
+        return str(self.postgres.programs) if self.postgres is not None else ""
 
     def start(self, console: Console) -> None:
         """Bring both engines up and prepare the database.
@@ -84,17 +93,19 @@ class LocalServices:
         for name, role in DATABASE_VARIABLES.items():
             if self.postgres is not None:
                 env[name] = self.postgres.url(role)
-            elif self.environ.get(name):
-                env[name] = self.environ[name]
-        env["REDIS_URL"] = self.valkey.url if self.valkey is not None else self.environ["REDIS_URL"]
+        if self.valkey is not None:
+            env["REDIS_URL"] = self.valkey.url
+        for name in (*DATABASE_VARIABLES, "REDIS_URL"):
+            for given in (name, f"{name}_FILE"):
+                if name not in env and self.environ.get(given):
+                    env[given] = self.environ[given]
         return env
 
     def refuse_without_owner(self) -> None:
         """Refuse to migrate a database of one's own as the application's role, which owns nothing."""
-        if self.own_database and not self.environ.get("DATABASE_OWNER_URL"):
+        if self.own_database and not self._is_set("DATABASE_OWNER_URL"):
             raise Refusal(
-                "DATABASE_URL names a database of your own, but DATABASE_OWNER_URL, needed to migrate it, is "
-                "not set.",
+                "DATABASE_URL names a database of your own, but DATABASE_OWNER_URL, needed to migrate it, is not set.",
                 "run docs/operations/roles.sql there and set DATABASE_OWNER_URL (role itsm_owner), "
                 "DATABASE_URL (itsm_app) and DATABASE_PLATFORM_URL (itsm_platform)",
             )

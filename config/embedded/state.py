@@ -160,6 +160,8 @@ class StateFolder:
             for name in ("env.json", "children.json"):
                 with contextlib.suppress(FileNotFoundError):
                     (self.run / name).unlink()
+            with contextlib.suppress(OSError):  # not there, or someone else's, or something still in it
+                self._sockets_elsewhere().rmdir()
             os.close(self._lock)
             self._lock = None
 
@@ -213,8 +215,7 @@ class StateFolder:
             folder = self.folder_for_account("sock")
             if _takes_sockets(folder):
                 return folder
-        key = hashlib.sha256(str(self.path).encode()).hexdigest()[:10]
-        folder = Path("/tmp") / f"viable-{self.account.uid}-{key}"  # noqa: S108  # checked below
+        folder = self._sockets_elsewhere()
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
             os.chown(folder, self.account.uid, self.account.gid)
@@ -227,6 +228,10 @@ class StateFolder:
             )
         return folder
 
+    def _sockets_elsewhere(self) -> Path:
+        key = hashlib.sha256(str(self.path).encode()).hexdigest()[:10]
+        return Path("/tmp") / f"viable-{self.account.uid}-{key}"  # noqa: S108  # `sockets` checks whose it is
+
     def publish(self, env: dict[str, str], **about: Any) -> None:
         """Write env.json for other commands, and say that the services are ready."""
         write_private(self.run / "env.json", json.dumps({"env": env, **about}, indent=1))
@@ -235,9 +240,12 @@ class StateFolder:
         """Delete the folder, if it is one of ours and nothing runs in it."""
         if not (self.path / MARKER).is_file():
             raise Refusal(f"{self.path} is not a state folder of Viable: nothing removed.")
+        self.account = service_account(self.cluster)
         self.lock({"address": "being removed"})
-        folder = self.path
-        shutil.rmtree(folder)
+        elsewhere = self._sockets_elsewhere()
+        if elsewhere.is_dir() and not elsewhere.is_symlink() and elsewhere.stat().st_uid == self.account.uid:
+            shutil.rmtree(elsewhere)
+        shutil.rmtree(self.path)
         self.unlock()
 
 

@@ -69,7 +69,11 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 
 # --- Database: three roles of one database, see docs/operations/roles.sql -------------------------------------------
-_SESSION = {"OPTIONS": {"options": "-c statement_timeout=5000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=10000"}}
+_SESSION = {
+    "OPTIONS": {
+        "options": "-c statement_timeout=5000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=10000"
+    }
+}
 _APP_URL = env.text("DATABASE_URL", "postgresql://itsm_app@/viable")
 _OWNER_URL = env.text("DATABASE_OWNER_URL", _APP_URL)
 _PLATFORM_URL = env.text("DATABASE_PLATFORM_URL", _APP_URL)
@@ -97,6 +101,8 @@ CACHES: dict[str, Any] = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": env.text("CACHE_URL", REDIS_URL),
         "KEY_PREFIX": "viable",
+        # What is cached can be done without: a Valkey that hangs must not hold a request.
+        "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},
     }
 }
 
@@ -160,12 +166,37 @@ REST_FRAMEWORK: dict[str, Any] = {
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
 }
-SPECTACULAR_SETTINGS: dict[str, Any] = {"TITLE": "Viable", "VERSION": "1", "OAS_VERSION": "3.1.1"}
+#: (requests, seconds) for one caller and for a whole tenant.
+API_RATE_LIMITS = {
+    "token": (env.number("API_RATE_TOKEN", 6000), 60),
+    "tenant": (env.number("API_RATE_TENANT", 60000), 60),
+}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "Viable",
+    "VERSION": "1",
+    "DESCRIPTION": "Service management over REST. Every error is a problem (RFC 9457); lists are pages by cursor.",
+    "OAS_VERSION": "3.1.1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SERVE_PUBLIC": True,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "PREPROCESSING_HOOKS": ["itsm.api.schema.only_with_slash"],
+    "SERVERS": [
+        {"url": "/", "description": "The token tells the organisation."},
+        {
+            "url": "/t/{organisation}/",
+            "description": "The address tells it.",
+            "variables": {"organisation": {"default": "acme"}},
+        },
+    ],
+}
 
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    # A sweep every second is not worth a line every second; what goes wrong is logged as a warning or worse.
+    "loggers": {name: {"level": "WARNING"} for name in ("celery.beat", "celery.worker.strategy", "celery.app.trace")},
     "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
 }

@@ -14,6 +14,7 @@ for _alias in ("numbers", "platform", "owner"):
     del DATABASES[_alias]
 DATABASE_ALIASES = {"numbers": "default", "platform": "default", "owner": "default"}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STATIC_ROOT = None
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 STORAGES["default"] = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
 CELERY_TASK_ALWAYS_EAGER = False

@@ -1,4 +1,4 @@
-"""What every incident verb does first: fetch through visibility, lock, compare the version, authorise, ask the flow and the policies."""
+"""What every incident verb does first: fetch, lock, compare the version, authorise, ask the flow and the policies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from uuid import UUID
 
 from incidents.flow import FLOW, KIND
 from incidents.models import Incident
-from itsm.access.decide import authorize
 from itsm.events.write import UnitOfWork
 from itsm.tickets.fetch import lock_ticket
 from itsm.tickets.flow import State
@@ -26,8 +25,8 @@ def begin(
 
     Raises NotFound, Forbidden, Conflict, IllegalTransition or PolicyViolation, in the order in which DESIGN lists them.
     """
-    ticket = lock_ticket(work.actor, ticket_id, expected_version=expected_version, kind=KIND)
-    authorize(work.actor, PERMISSION.get(verb, f"incident.{verb}"), ticket)
+    permission = PERMISSION.get(verb, f"incident.{verb}")
+    ticket = lock_ticket(work.actor, ticket_id, permission=permission, expected_version=expected_version, kind=KIND)
     target = FLOW.move(verb, ticket.state)
     incident = Incident.objects.get(pk=ticket.pk)
     work.guard(f"incident.{verb}", ticket, data or {})

@@ -11,8 +11,8 @@ from itsm.events.models import Event
 from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import IllegalTransition, Problems
-from itsm.tickets.models import DeskSettings, Ticket
 from itsm.kernel.texts import BODY_MAX, clean_text
+from itsm.tickets.models import DeskSettings, Ticket
 
 #: Codes that only their own verb may set: merging, and the honest closure of a known defect.
 _RESERVED = {CloseCode.DUPLICATE.value, CloseCode.UNRESOLVED_DEFECT.value}
@@ -61,6 +61,7 @@ def reopen_incident(
                 "reopen",
                 "Resolved",
                 ["close", "comment"],
+                state_key="resolved",
                 detail=f"{ticket.number} was resolved more than {days} days ago. Open a new incident instead.",
             )
         pair = enter(work, ticket, target)
@@ -69,9 +70,7 @@ def reopen_incident(
         incident.last_reopened_at, incident.last_reopened_by_id = work.now, actor.person_id
         incident.close_code, incident.close_notes, incident.resolved_by_id = "", "", None
         work.changed(ticket, "resolved_at", "reopen_count")
-        work.changed(
-            incident, "last_reopened_at", "last_reopened_by", "close_code", "close_notes", "resolved_by"
-        )
+        work.changed(incident, "last_reopened_at", "last_reopened_by", "close_code", "close_notes", "resolved_by")
         work.emit("incident.reopened", ticket, state=pair, texts={"reason": why})
     return ticket
 

@@ -36,7 +36,9 @@ def merge_incident(
             except NotFound:
                 if one == ticket_id:
                     raise
-                raise Invalid.one("into", "unknown_reference", "There is no incident with this id to merge into.") from None
+                raise Invalid.one(
+                    "into", "unknown_reference", "There is no incident with this id to merge into."
+                ) from None
         target = locked[into_id]
         ticket, incident, state = begin(work, "merge", ticket_id, expected_version)
         authorize(actor, "incident.merge", target)

@@ -12,13 +12,13 @@ from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import IllegalTransition, Invalid, Problems
 from itsm.kernel.ids import new_id
+from itsm.kernel.texts import BODY_MAX, TITLE_MAX, clean_text
 from itsm.tenancy.models import Person, Team
 from itsm.tickets.commands.assignment import check_assignee
 from itsm.tickets.fetch import lock_ticket, reference
 from itsm.tickets.models import Category, LinkKind, Service, Ticket, TicketLink
 from itsm.tickets.numbering import take_numbers
 from itsm.tickets.priority import priority_of
-from itsm.kernel.texts import BODY_MAX, TITLE_MAX, clean_text
 
 CHANNELS = frozenset({"web", "portal", "api", "email", "phone", "self_service", "alert", "import", "ivr", "walk_in"})
 
@@ -65,7 +65,7 @@ def open_incident(
                 raise Invalid.one("team", "unknown_reference", "There is no active team with this id.")
             reference(Team, "team", team_id, actor)
         if assignee_id is not None:
-            check_assignee(actor, assignee_id, team_id)
+            check_assignee(actor, assignee_id, team_id, KIND)
         state = FLOW.state(IncidentState.NEW)
         ticket = Ticket(
             pk=new_id(),
@@ -120,6 +120,7 @@ def open_follow_up(*, actor: Actor, ticket_id: UUID, title: str = "", descriptio
                 "follow_up",
                 str(FLOW.state(old.state).label),
                 FLOW.allowed(old.state),
+                state_key=FLOW.state(old.state).key,
                 detail=f"{old.number} is not closed: comment on it or reopen it instead.",
             )
         ticket = open_incident(

@@ -54,7 +54,9 @@ def hold_incident(
 ) -> Ticket:
     """Put on hold with a reason. Awaiting the caller demands a public comment that says what is needed."""
     if reason not in HoldReason.values:
-        raise Invalid.one("hold_reason", "unknown_reason", f"hold_reason must be one of {', '.join(HoldReason.values)}.")
+        raise Invalid.one(
+            "hold_reason", "unknown_reason", f"hold_reason must be one of {', '.join(HoldReason.values)}."
+        )
     if reason == HoldReason.CALLER and not comment.strip():
         raise Invalid.one("comment", "required", "Tell the caller what you need: awaiting_caller demands a comment.")
     with unit_of_work(actor, cause=cause) as work:

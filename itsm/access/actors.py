@@ -6,17 +6,17 @@ import hashlib
 import json
 import secrets
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import OuterRef, Q, Subquery
 
 from itsm.access.models import ApiToken
 from itsm.kernel import clock
 from itsm.kernel.actor import Actor, ActorKind, Grant
-from itsm.tenancy.models import Membership
+from itsm.tenancy.models import Membership, User
 
 TOKEN_PREFIX = "vbl_"  # noqa: S105 - what secret scanners look for, not a secret
 
@@ -84,7 +84,7 @@ def secret_hash(text: str) -> bytes:
 def actor_of_token(tenant_id: UUID, secret: str) -> Actor | None:
     """The actor behind a bearer token of this tenant: its maker's current rights, capped by the token's scopes.
 
-    None for a token that is unknown, expired, revoked, or whose maker has lost the membership.
+    None for a token that is unknown, expired, revoked, or whose maker has lost the membership or the login.
     """
     now = clock.now()
     member = Membership.objects.filter(tenant_id=tenant_id, person_id=OuterRef("person_id"), is_active=True).filter(
@@ -93,7 +93,8 @@ def actor_of_token(tenant_id: UUID, secret: str) -> Actor | None:
     token = (
         ApiToken.objects.filter(tenant_id=tenant_id, secret_hash=secret_hash(secret), revoked_at__isnull=True)
         .filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now))
-        .filter(Exists(member))
+        .annotate(member_user=Subquery(member.values("user_id")[:1]))
+        .filter(member_user__isnull=False)
         .first()
     )
     if token is None:
@@ -101,9 +102,20 @@ def actor_of_token(tenant_id: UUID, secret: str) -> Actor | None:
     actor = actor_of_person(tenant_id, token.person_id)
     if actor is None:
         return None
+    user = User.objects.filter(pk=token.member_user, is_active=True)
+    if not user.exists():
+        return None
     if token.last_used_at is None or now - token.last_used_at > timedelta(minutes=1):
-        ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
+        _note_use(token.pk, now)
     return replace(actor, kind=ActorKind.TOKEN, token_id=token.pk, scopes=frozenset(token.scopes))
+
+
+def _note_use(token_id: UUID, now: datetime) -> None:
+    """Keep when the token was last used, to the minute. Never waits: a parallel call may just be writing the same."""
+    free = ApiToken.objects.select_for_update(skip_locked=True).filter(pk=token_id).first()
+    if free is not None:
+        free.last_used_at = now
+        free.save(update_fields=["last_used_at"])
 
 
 def tenant_of_token(secret: str) -> UUID | None:

@@ -120,7 +120,11 @@ SCOPES: Final[dict[str, frozenset[str]]] = {
     "incidents:read": frozenset({"ticket.read", "ticket.read_internal", "ticket.export"}),
     "incidents:write": frozenset(
         {p for p in TABLE if p.startswith("incident.") and p != "incident.import"}
-        | {p for p in TABLE if p.startswith("ticket.") and p not in {"ticket.read", "ticket.read_internal", "ticket.export"}}
+        | {
+            p
+            for p in TABLE
+            if p.startswith("ticket.") and p not in {"ticket.read", "ticket.read_internal", "ticket.export"}
+        }
     ),
     "events:read": frozenset({"event.read", "audit.read"}),
     "reports:read": frozenset({"report.read"}),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
+from zoneinfo import available_timezones
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
@@ -16,9 +19,12 @@ from itsm.access.models import ApiToken, RoleGrant
 from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Invalid, NotFound, Problems
+from itsm.kernel.texts import clean_text
 from itsm.kernel.unset import UNSET, Unset
 from itsm.tenancy.models import Membership, Organisation, Person, Team, User
-from itsm.kernel.texts import clean_text
+
+#: The shape of a kind's key; which kinds there are is data of the rooms above.
+_PROCESS = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 def create_person(
@@ -62,10 +68,12 @@ def update_person(
     if name is not UNSET:
         clean["name"] = clean_text(problems, "name", name, limit=200, required=True, line=True)
     if language is not UNSET:
-        clean["language"] = clean_text(problems, "language", language, limit=16, line=True)
+        clean["language"] = language
+        if language and language not in dict(settings.LANGUAGES):
+            problems.add(
+                "language", "unknown_language", f"language must be one of {', '.join(dict(settings.LANGUAGES))}."
+            )
     if time_zone is not UNSET:
-        from zoneinfo import available_timezones
-
         if time_zone not in available_timezones():
             problems.add("time_zone", "unknown_zone", "time_zone must be a name such as Europe/Berlin.")
         clean["time_zone"] = time_zone
@@ -129,7 +137,11 @@ def grant_role(
     if role not in GRANTABLE:
         problems.add("role", "unknown_role", f"role must be one of {', '.join(GRANTABLE)}.")
     elif (Role(role) in PER_PROCESS) != bool(process):
-        problems.add("process", "process_mismatch", "process_manager and process_owner name a process; other roles do not.")
+        problems.add(
+            "process", "process_mismatch", "process_manager and process_owner name a process; other roles do not."
+        )
+    elif process is not None and not _PROCESS.fullmatch(process):
+        problems.add("process", "unknown_process", "process is the key of a kind of ticket, such as incident.")
     elif team_id is not None and Role(role) not in PER_TEAM:
         problems.add("team", "team_mismatch", "Only the agent role may be granted for a team.")
     problems.raise_if_any()
@@ -138,7 +150,12 @@ def grant_role(
         person = _person(person_id)
         if team_id is not None and not Team.objects.filter(pk=team_id, is_active=True).exists():
             raise Invalid.one("team", "unknown_reference", "There is no active team with this id.")
-        there = RoleGrant.objects.filter(person_id=person.pk, role=role, process=process or "", team_id=team_id).first()
+        there = RoleGrant.objects.filter(
+            person_id=person.pk,
+            role=role,
+            process=process or "",
+            **({"team_id": team_id} if team_id else {"team_id__isnull": True}),
+        ).first()
         if there is not None and there.valid_until == valid_until:
             return there  # type: ignore[no-any-return]
         grant = there or RoleGrant(
@@ -149,9 +166,7 @@ def grant_role(
             work.add(grant)
         else:
             work.changed(grant, "valid_until")
-        work.emit(
-            "grant.given", person=person.pk, role=role, process=process, team=team_id, valid_until=valid_until
-        )
+        work.emit("grant.given", person=person.pk, role=role, process=process, team=team_id, valid_until=valid_until)
     return grant
 
 
@@ -159,15 +174,16 @@ def withdraw_role(*, actor: Actor, grant_id: UUID) -> None:
     """Take a role away. The last tenant admin keeps it: somebody has to be able to give it back."""
     with unit_of_work(actor) as work:
         authorize(actor, "grant.manage")
+        # All admins are locked, in one order: two who withdraw each other's role at once must not both succeed.
+        admins = RoleGrant.objects.select_for_update(of=("self",)).order_by("pk").valid(work.now)
+        admins = admins.filter(role=Role.TENANT_ADMIN, person__is_active=True, person__erased_at__isnull=True)
+        others = [one.pk for one in admins if one.pk != grant_id]
         grant = RoleGrant.objects.select_for_update().filter(pk=grant_id).first()
         if grant is None:
             raise NotFound
-        admins = RoleGrant.objects.filter(role=Role.TENANT_ADMIN).exclude(pk=grant.pk)
-        if grant.role == Role.TENANT_ADMIN and not admins.exists():
+        if grant.role == Role.TENANT_ADMIN and not others:
             raise Invalid.one("grant", "last_admin", "This is the last tenant admin. Make somebody else one first.")
-        work.emit(
-            "grant.withdrawn", person=grant.person_id, role=grant.role, process=grant.process, team=grant.team_id
-        )
+        work.emit("grant.withdrawn", person=grant.person_id, role=grant.role, process=grant.process, team=grant.team_id)
         grant.delete()
 
 
@@ -181,9 +197,7 @@ def create_team(*, actor: Actor, name: str, description: str = "", restricted: b
         authorize(actor, "team.manage")
         if Team.objects.filter(tenant_id=actor.tenant_id, name=clean_name).exists():
             raise Invalid.one("name", "taken", "There is already a team with this name.")
-        team = Team(
-            tenant_id=actor.tenant_id, name=clean_name, description=clean_description, is_restricted=restricted
-        )
+        team = Team(tenant_id=actor.tenant_id, name=clean_name, description=clean_description, is_restricted=restricted)
         work.add(team)
         work.emit("team.created", team=team.pk, restricted=restricted)
     return team

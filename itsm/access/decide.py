@@ -21,6 +21,7 @@ class Subject(Protocol):
     pk: Any
     kind: str
     requester_id: UUID | None
+    team_id: UUID | None
 
 
 def reach(actor: Actor, permission: str, process: str | None = None) -> Reach:
@@ -34,19 +35,33 @@ def reach(actor: Actor, permission: str, process: str | None = None) -> Reach:
         if role in PER_PROCESS and process is not None and grant.process != process:
             continue
         best = max(best, row.get(role, Reach.NONE))
-    if actor.scopes is not None and (
-        Role.INTEGRATION not in row or permission not in permissions_of(actor.scopes)
-    ):
+    if actor.scopes is None:
+        return best
+    if permission not in permissions_of(actor.scopes):
         return Reach.NONE
-    return best
+    return min(best, row.get(Role.INTEGRATION, Reach.NONE))
 
 
 def allows(actor: Actor, permission: str, ticket: Subject | None = None) -> bool:
-    """Whether the actor may. With a ticket, the ticket must be one that the actor was able to fetch through visible_to()."""
-    far = reach(actor, permission, ticket.kind if ticket is not None else None)
-    if ticket is None or far is not Reach.OWN:
-        return far is not Reach.NONE
-    return ticket.requester_id is not None and ticket.requester_id == actor.person_id
+    """Whether the actor may. With a ticket, the ticket must be one that the actor was able to fetch through visible_to().
+
+    Whoever sees a restricted team's ticket without being a member sees it as its requester and may do what requesters may.
+    """
+    if ticket is None:
+        return reach(actor, permission) is not Reach.NONE
+    far = reach(actor, permission, ticket.kind)
+    if ticket.team_id in actor.hidden_teams:
+        far = min(far, TABLE[permission].get(Role.REQUESTER, Reach.NONE))
+    if far in (Reach.NONE, Reach.ALL):
+        return far is Reach.ALL
+    if actor.person_id is None:
+        return False
+    return ticket.requester_id == actor.person_id or (far is Reach.SHARED and _watches(actor.person_id, ticket))
+
+
+def _watches(person_id: UUID, ticket: Subject) -> bool:
+    watcher = apps.get_model("tickets", "Watcher")
+    return watcher.objects.filter(ticket_id=ticket.pk, person_id=person_id).exists()
 
 
 def authorize(actor: Actor, permission: str, ticket: Subject | None = None) -> None:
@@ -62,7 +77,7 @@ def ticket_filter(actor: Actor, prefix: str = "") -> Q | None:
     """
     if actor.kind is ActorKind.SYSTEM:
         return None
-    kinds = _readable_kinds(actor)
+    kinds = kinds_within(actor, "ticket.read")
     if kinds == frozenset() and not actor.person_id:
         return Q(pk__in=[])
     not_hidden = ~Q(**{f"{prefix}team_id__in": sorted(actor.hidden_teams)}) if actor.hidden_teams else Q()
@@ -73,7 +88,7 @@ def ticket_filter(actor: Actor, prefix: str = "") -> Q | None:
         seen = not_hidden
     elif kinds:
         seen = Q(**{f"{prefix}kind__in": sorted(kinds)}) & not_hidden
-    if reach(actor, "ticket.read") is not Reach.NONE:
+    if actor.person_id is not None and reach(actor, "ticket.read") is not Reach.NONE:
         seen |= Q(**{f"{prefix}requester_id": actor.person_id})
         watcher = apps.get_model("tickets", "Watcher")
         watched = watcher.objects.filter(ticket_id=OuterRef(f"{prefix}id"), person_id=actor.person_id)
@@ -81,14 +96,16 @@ def ticket_filter(actor: Actor, prefix: str = "") -> Q | None:
     return seen
 
 
-def _readable_kinds(actor: Actor) -> frozenset[str] | None:
-    """Kinds of which the actor reads all that is not hidden; None for all kinds."""
-    kinds: set[str] = set()
-    if actor.scopes is not None and reach(actor, "ticket.read") is Reach.NONE:
+def kinds_within(actor: Actor, permission: str) -> frozenset[str] | None:
+    """Kinds of ticket for all of which (but the hidden ones) the actor has ``permission``; None for every kind."""
+    if actor.kind is ActorKind.SYSTEM:
+        return None if reach(actor, permission) is Reach.ALL else frozenset()
+    if reach(actor, permission) is not Reach.ALL:
         return frozenset()
+    kinds: set[str] = set()
     for grant in actor.grants:
         role = Role(grant.role)
-        if TABLE["ticket.read"].get(role) is Reach.ALL:
+        if TABLE[permission].get(role) is Reach.ALL:
             if role not in PER_PROCESS:
                 return None
             kinds.add(grant.process or "")

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from datetime import datetime
+from typing import ClassVar, Self
 
 from django.db import models
 from django.db.models import Q
 
 from itsm.kernel.clock import now
-from itsm.tenancy.fields import TenantForeignKey, TenantModel
+from itsm.tenancy.fields import TenantForeignKey, TenantModel, TenantQuerySet
 from itsm.tenancy.models import Person, Team
+
+
+class RoleGrantQuerySet(TenantQuerySet):
+    """Every question about rights goes through valid(): a grant that has expired counts nowhere."""
+
+    def valid(self, at: datetime | None = None) -> Self:
+        at = at or now()
+        return self.filter(Q(valid_until__isnull=True) | Q(valid_until__gt=at))
 
 
 class RoleGrant(TenantModel):
@@ -22,13 +31,17 @@ class RoleGrant(TenantModel):
     valid_until = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=now, editable=False)
 
+    objects: ClassVar = RoleGrantQuerySet.as_manager()
+
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["tenant", "person", "role", "process", "team"], name="role_grant", nulls_distinct=False
             ),
         ]
-        indexes: ClassVar = [models.Index(fields=["tenant", "team"], name="role_grant_team", condition=Q(team__isnull=False))]
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "team"], name="role_grant_team", condition=Q(team__isnull=False))
+        ]
 
 
 class ApiToken(TenantModel):

@@ -58,8 +58,15 @@ def problem_body(
         **extra,
     }
     if errors:
-        body["errors"] = [{"pointer": e.pointer, "code": e.code, "detail": e.detail} for e in errors]
+        body["errors"] = [_error_member(error) for error in errors]
     return body
+
+
+def _error_member(error: FieldProblem) -> dict[str, str]:
+    """One entry of ``errors``: a place in the body by pointer, or (``?name``, ``!name``) a query parameter or header."""
+    where = {"?": "parameter", "!": "header"}.get(error.pointer[:1])
+    place = {where: error.pointer[1:]} if where else {"pointer": error.pointer}
+    return {**place, "code": error.code, "detail": error.detail}
 
 
 def problem_response(request: HttpRequest, status: int, code: str, detail: str, **extra: Any) -> HttpResponse:

@@ -50,7 +50,7 @@ def event_digest(event: Event) -> bytes:
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).digest()
 
 
-def seal_digest(previous: bytes | None, first_position: int, events: Iterable[bytes]) -> bytes:
+def seal_digest(previous: Any, first_position: int, events: Iterable[Any]) -> bytes:
     """SHA-256 over the previous seal, the first position and the batch's event digests in feed order."""
     sha = hashlib.sha256(bytes(previous) if previous else b"")
     sha.update(first_position.to_bytes(8, "big"))

@@ -77,7 +77,7 @@ def current(name: str, version: int, payload: Payload) -> Payload:
 
 
 declare(
-    kind("access.refused", "action code", "ticket context"),
+    kind("access.refused", "action code", "subject context"),
     kind("tenant.created", "slug"),
     kind("person.created", "person", "organisation"),
     kind("person.changed", "person fields"),

@@ -37,6 +37,4 @@ def prune_all() -> None:
     """Remove deliveries that were done a week ago."""
     for tenant_id in Tenant.objects.values_list("pk", flat=True):
         with tenant(tenant_id):
-            Delivery.objects.filter(
-                status=DeliveryStatus.DONE, finished_at__lt=clock.now() - KEEP_DONE
-            ).delete()
+            Delivery.objects.filter(status=DeliveryStatus.DONE, finished_at__lt=clock.now() - KEEP_DONE).delete()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -32,7 +33,7 @@ class Chained(Protocol):
     version: int
     updated_at: datetime
     last_sequence: int
-    last_digest: bytes | None
+    last_digest: Any
 
     def save(self, *, update_fields: Any = ..., force_insert: Any = ...) -> None: ...
 
@@ -74,11 +75,16 @@ class UnitOfWork:
         self,
         kind: str,
         ticket: Chained | None = None,
+        /,
         *,
         texts: Mapping[str, str] | None = None,
         **payload: Any,
     ) -> Event:
-        """Record that something happened. The payload holds ids, codes and digests; free text goes into ``texts``."""
+        """Record that something happened, to ``ticket`` or to none.
+
+        The payload holds ids, codes and digests; free text goes into ``texts``. (``ticket`` is positional, so that a
+        payload may have a member of that name.)
+        """
         kept = {name: text for name, text in (texts or {}).items() if text}
         clean = {key: _plain(value) for key, value in payload.items()}
         declared = check(kind, clean, kept)
@@ -89,7 +95,11 @@ class UnitOfWork:
             version=declared.version,
             actor_kind=self.actor.kind.value,
             actor_id=self.actor.person_id,
-            actor_label=str(self.actor.token_id) if self.actor.token_id else self.actor.name if not self.actor.person_id else "",
+            actor_label=str(self.actor.token_id)
+            if self.actor.token_id
+            else self.actor.name
+            if not self.actor.person_id
+            else "",
             cause_id=self.cause.pk if self.cause else None,
             depth=self.depth,
             request_id=self.actor.request_id,
@@ -132,15 +142,12 @@ class UnitOfWork:
             Event.objects.bulk_create(events)
             if texts:
                 EventText.objects.bulk_create(texts)
-            Outbox.objects.bulk_create(
-                [Outbox(tenant_id=self.actor.tenant_id, event_id=event.pk) for event in events]
-            )
+            Outbox.objects.bulk_create([Outbox(tenant_id=self.actor.tenant_id, event_id=event.pk) for event in events])
             for event in events:
                 for kinds, subscriber in wiring.subscribers:
                     if event.kind.startswith(kinds):
                         subscriber(self, event)
-            tenant_id = self.actor.tenant_id
-            transaction.on_commit(lambda: wiring.wake_relay(tenant_id), robust=True)
+            transaction.on_commit(partial(wiring.wake_relay, self.actor.tenant_id), robust=True)
 
     def _save(self, row: models.Model, fields: set[str]) -> None:
         if hasattr(row, "last_sequence"):
@@ -167,10 +174,10 @@ def record_refusal(actor: Actor, error: DomainError, action: str) -> None:
     if not error.recorded:
         return
     context = context_of(error)
-    ticket = context.pop("ticket", None)
+    subject = context.pop("ticket", None)
     code = context.pop("code")
     with unit_of_work(actor) as work:
-        work.emit("access.refused", action=action, code=code, ticket=ticket, context=context)
+        work.emit("access.refused", action=action, code=code, subject=subject, context=context)
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,12 +75,13 @@ class IllegalTransition(DomainError):
     code = "illegal_transition"
     recorded = True
 
-    def __init__(self, verb: str, state: str, allowed: Sequence[str], *, detail: str = "") -> None:
+    def __init__(self, verb: str, state: str, allowed: Sequence[str], *, detail: str = "", state_key: str = "") -> None:
+        # ``state`` is the label that people read, ``state_key`` the word that programs and the log keep.
         allowed_text = ", ".join(allowed) or "none"
         super().__init__(
             detail or f"{verb} is not possible in state {state}. Possible now: {allowed_text}.",
             verb=verb,
-            state=state,
+            state=state_key or str(state),
             allowed=list(allowed),
         )
 
@@ -144,6 +145,6 @@ class Problems:
             raise Invalid(self.found, "; ".join(p.detail for p in self.found))
 
 
-def context_of(error: DomainError) -> Mapping[str, Any]:
+def context_of(error: DomainError) -> dict[str, Any]:
     """What a refusal event stores about ``error``: ids and codes, no free text."""
     return {"code": error.code, **error.context}

@@ -10,7 +10,9 @@ TITLE_MAX = 200
 BODY_MAX = 100_000
 
 
-def clean_text(problems: Problems, field: str, value: str, *, limit: int, required: bool = False, line: bool = False) -> str:
+def clean_text(
+    problems: Problems, field: str, value: str, *, limit: int, required: bool = False, line: bool = False
+) -> str:
     """The text as it is stored: NFC, no NUL, line ends as \\n, trimmed. Adds a problem when it is empty, too long or unstorable.
 
     ``line`` is for one-line fields: control characters, which could split a mail header, are refused there.

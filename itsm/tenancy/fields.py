@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 from uuid import UUID
 
 from django.db import models
@@ -13,6 +13,14 @@ from itsm.tenancy.context import current_tenant_id
 ALL_RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 READ_ONLY = ("SELECT",)
 APPEND_ONLY = ("SELECT", "INSERT")
+
+
+if TYPE_CHECKING:
+    _ForeignKey = models.ForeignKey[Any, Any]
+    _OneToOneField = models.OneToOneField[Any, Any]
+else:
+    _ForeignKey = models.ForeignKey
+    _OneToOneField = models.OneToOneField
 
 
 class _InsideTenant:
@@ -32,7 +40,7 @@ class _InsideTenant:
         return mine.get_lookup("exact")(mine.get_col(alias), mine.get_col(related_alias))
 
 
-class TenantForeignKey(_InsideTenant, models.ForeignKey):
+class TenantForeignKey(_InsideTenant, _ForeignKey):
     """A reference inside one tenant.
 
     The database constraint is the composite one, (tenant_id, x_id), which the reconciler writes: Django's own would allow
@@ -41,7 +49,7 @@ class TenantForeignKey(_InsideTenant, models.ForeignKey):
     """
 
 
-class TenantOneToOneField(_InsideTenant, models.OneToOneField):
+class TenantOneToOneField(_InsideTenant, _OneToOneField):
     """The primary key of a detail row: one-to-one with its ticket. Same constraint and joins as TenantForeignKey."""
 
 

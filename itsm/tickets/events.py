@@ -1,8 +1,8 @@
 """Event kinds of the spine. Change kinds carry [old, new] pairs of ids and codes; texts go beside the event."""
 
-from itsm.events.kinds import declare, kind
+from itsm.events.kinds import kind
 
-declare(
+KINDS = (
     kind("ticket.commented", "comment audience", "attachments mentions", texts="body"),
     kind("ticket.attached", "attachment audience size sha256", texts="name"),
     kind("ticket.detached", "attachment"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 from uuid import UUID
 
-from itsm.access.decide import visible_to
+from itsm.access.decide import authorize, visible_to
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Conflict, IllegalTransition, Invalid, NotFound
 from itsm.tenancy.fields import TenantModel
@@ -15,19 +15,26 @@ M = TypeVar("M", bound=TenantModel)
 
 
 def lock_ticket(
-    actor: Actor, ticket_id: UUID, *, expected_version: int | None = None, kind: str | None = None
+    actor: Actor,
+    ticket_id: UUID,
+    *,
+    permission: str | None = None,
+    expected_version: int | None = None,
+    kind: str | None = None,
 ) -> Ticket:
     """The ticket, locked until the transaction ends.
 
-    Raises NotFound when it is unknown or invisible (the same answer for both) and Conflict when it is no longer at
-    ``expected_version``.
+    Raises NotFound when it is unknown or invisible (the same answer for both), then Forbidden when ``permission`` is named
+    and missing, then Conflict when the ticket is no longer at ``expected_version``.
     """
     tickets = visible_to(actor, Ticket.objects.all()).filter(pk=ticket_id)
     if kind is not None:
         tickets = tickets.filter(kind=kind)
-    ticket = tickets.select_for_update(of=("self",)).first()
+    ticket: Ticket | None = tickets.select_for_update(of=("self",)).first()
     if ticket is None:
         raise NotFound
+    if permission is not None:
+        authorize(actor, permission, ticket)
     if expected_version is not None and ticket.version != expected_version:
         raise Conflict(current=ticket.version, expected=expected_version)
     return ticket
@@ -36,7 +43,7 @@ def lock_ticket(
 def read_ticket(actor: Actor, ticket_id: UUID, kind: str | None = None) -> Ticket:
     """The ticket without a lock. Raises NotFound like lock_ticket()."""
     tickets = visible_to(actor, Ticket.objects.select_related("requester", "assignee", "team", "service", "category"))
-    ticket = tickets.filter(pk=ticket_id, **({"kind": kind} if kind else {})).first()
+    ticket: Ticket | None = tickets.filter(pk=ticket_id, **({"kind": kind} if kind else {})).first()
     if ticket is None:
         raise NotFound
     return ticket
@@ -49,6 +56,7 @@ def refuse_closed(ticket: Ticket, verb: str) -> None:
             verb,
             str(ticket.get_state_category_display()),
             [],
+            state_key=ticket.state_category,
             detail=f"{ticket.number} is {ticket.get_state_category_display()} and cannot be changed. Open a follow-up instead.",
         )
 
@@ -57,7 +65,8 @@ def reference(model: type[M], field: str, value: UUID | None, actor: Actor, **ex
     """The active object of this tenant that an input field names, or None for an empty field. Raises Invalid otherwise."""
     if value is None:
         return None
-    found = model.objects.filter(tenant_id=actor.tenant_id, pk=value, is_active=True, **extra).first()
+    rows: Any = model.objects
+    found: M | None = rows.filter(tenant_id=actor.tenant_id, pk=value, is_active=True, **extra).first()
     if found is None:
         raise Invalid.one(field, "unknown_reference", f"There is no active {model._meta.verbose_name} with this id.")
-    return found  # type: ignore[return-value]
+    return found

@@ -44,5 +44,6 @@ class Flow:
         """The state that ``verb`` leads to from ``code``; raises IllegalTransition."""
         sources, target = self.moves[verb]
         if code not in sources:
-            raise IllegalTransition(verb, self.states[code].label, self.allowed(code))
+            source = self.states[code]
+            raise IllegalTransition(verb, str(source.label), self.allowed(code), state_key=source.key)
         return self.states[code if target is None else target]

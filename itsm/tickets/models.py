@@ -77,9 +77,7 @@ class Category(TenantModel):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(
-                fields=["tenant", "parent", "name"], name="category_name", nulls_distinct=False
-            )
+            models.UniqueConstraint(fields=["tenant", "parent", "name"], name="category_name", nulls_distinct=False)
         ]
 
     def __str__(self) -> str:
@@ -176,9 +174,7 @@ class Ticket(TenantModel):
             models.Index(fields=["tenant", "-updated_at", "-id"], name="ticket_updated"),
             models.Index(fields=["tenant", "kind", "-opened_at", "-id"], name="ticket_opened"),
             models.Index(fields=["tenant", "requester", "-opened_at"], name="ticket_requester"),
-            models.Index(
-                fields=["tenant", "resolved_at"], name="ticket_resolved", condition=Q(state_category="done")
-            ),
+            models.Index(fields=["tenant", "resolved_at"], name="ticket_resolved", condition=Q(state_category="done")),
             models.Index(fields=["tenant", "parent"], name="ticket_parent", condition=Q(parent__isnull=False)),
         ]
 

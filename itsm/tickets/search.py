@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import connection
 
 from itsm.access.catalogue import Reach
-from itsm.access.decide import reach, visible_to
+from itsm.access.decide import kinds_within, reach, visible_to
 from itsm.events.models import Event
 from itsm.kernel.actor import Actor
 from itsm.tickets.models import Audience, Comment, Ticket, TicketSearch
@@ -54,14 +54,20 @@ def search_tickets(actor: Actor, query: str, *, limit: int = LIMIT) -> list[UUID
     text = query.replace("\x00", " ").strip()
     if not text or reach(actor, "ticket.read") is Reach.NONE:
         return []
-    everything = reach(actor, "ticket.read") is Reach.ALL
-    internal = reach(actor, "ticket.read_internal") is Reach.ALL
+    kinds, internal = kinds_within(actor, "ticket.read"), kinds_within(actor, "ticket.read_internal")
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT ticket_id FROM itsm_search(%s, %s, %s::uuid[], %s::uuid, %s)",
-            [text[:400], internal, sorted(actor.hidden_teams), None if everything else actor.person_id, limit],
+            "SELECT ticket_id FROM itsm_search(%s, %s::text[], %s::text[], %s::uuid[], %s::uuid, %s)",
+            [
+                text[:400],
+                None if kinds is None else sorted(kinds),
+                None if internal is None else sorted(internal),
+                sorted(actor.hidden_teams),
+                actor.person_id,
+                limit,
+            ],
         )
         found = [row[0] for row in cursor.fetchall()]
-    # The function knows tenant, restricted teams and ownership; visible_to() has the last word (per-process roles).
+    # The function says the same as visible_to(), which has the last word.
     seen = set(visible_to(actor, Ticket.objects.filter(pk__in=found)).values_list("pk", flat=True))
     return [ticket_id for ticket_id in found if ticket_id in seen]

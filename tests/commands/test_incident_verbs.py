@@ -8,7 +8,7 @@ from incidents import commands
 from incidents.models import Incident
 from itsm.events.models import Event, Outbox
 from itsm.kernel.errors import Conflict, Forbidden, IllegalTransition, Invalid, NotFound
-from itsm.tickets.commands import comment_on_ticket
+from itsm.tickets.commands import comment_on_ticket, set_parent
 from itsm.tickets.models import Ticket
 from tests.factories import Desk
 
@@ -66,8 +66,6 @@ def test_awaiting_caller_demands_a_comment_and_the_reply_resumes(inside: Desk) -
 
 
 def test_children_follow_their_parent(inside: Desk) -> None:
-    from itsm.tickets.commands import set_parent
-
     agent = inside.actor("agent")
     parent, child = inside.incident(), inside.incident()
     set_parent(actor=agent, ticket_id=child.pk, parent_id=parent.pk)
@@ -76,10 +74,15 @@ def test_children_follow_their_parent(inside: Desk) -> None:
     child.refresh_from_db()
     assert child.state == 6
     assert Incident.objects.get(pk=child.pk).close_notes == "Reboot"
+
+
+def test_nobody_becomes_his_own_ancestor(inside: Desk) -> None:
+    agent = inside.actor("agent")
+    top, middle = inside.incident(), inside.incident()
+    set_parent(actor=agent, ticket_id=middle.pk, parent_id=top.pk)
     with pytest.raises(Invalid, match="ancestor"):
-        other = inside.incident()
-        set_parent(actor=agent, ticket_id=other.pk, parent_id=inside.incident().pk)
-        set_parent(actor=agent, ticket_id=Ticket.objects.get(pk=other.pk).parent_id, parent_id=other.pk)
+        set_parent(actor=agent, ticket_id=top.pk, parent_id=middle.pk)
+    assert Ticket.objects.get(pk=top.pk).parent_id is None
 
 
 def test_merge_closes_one_and_its_requester_follows_the_other(inside: Desk) -> None:

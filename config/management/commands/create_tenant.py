@@ -18,7 +18,9 @@ class Command(BaseCommand):
         parser.add_argument("slug", help="3 to 40 small letters, digits and hyphens; part of its address")
         parser.add_argument("--name", default="", help="what people call it (default: the slug)")
         parser.add_argument("--host", default=None, help="a host of its own, such as desk.acme.example")
-        parser.add_argument("--admin-email", default="", help="the first tenant admin; asked for a password on first login")
+        parser.add_argument(
+            "--admin-email", default="", help="the first tenant admin; asked for a password on first login"
+        )
         parser.add_argument("--admin-name", default="Administrator")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -15,7 +15,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """
 
     def _set_autocommit(self, autocommit: bool) -> None:
-        super()._set_autocommit(autocommit)
+        super()._set_autocommit(autocommit)  # type: ignore[misc]
         tenant_id = current_tenant_id()
         if not autocommit and tenant_id is not None:
             with self.wrap_database_errors:

@@ -7,7 +7,6 @@ from uuid import UUID
 from django.db.models import Q
 
 from itsm.access.catalogue import Role
-from itsm.access.decide import authorize
 from itsm.access.models import RoleGrant
 from itsm.events.models import Event
 from itsm.events.write import UnitOfWork, unit_of_work
@@ -34,8 +33,7 @@ def assign_ticket(
     members do not include the present assignee, the assignee is cleared.
     """
     with unit_of_work(actor, cause=cause) as work:
-        ticket = lock_ticket(actor, ticket_id, expected_version=expected_version)
-        authorize(actor, "ticket.assign", ticket)
+        ticket = lock_ticket(actor, ticket_id, permission="ticket.assign", expected_version=expected_version)
         refuse_closed(ticket, "assign")
         place(work, ticket, team_id=team_id, assignee_id=assignee_id)
     return ticket
@@ -56,11 +54,11 @@ def place(
         if new_team in actor.hidden_teams:
             raise Invalid.one("team", "unknown_reference", "There is no active team with this id.")
         reference(Team, "team", new_team, actor)
-    if assignee_id is UNSET and new_team != ticket.team_id and new_assignee is not None:
-        if new_team is not None and not _is_member(actor, new_assignee, new_team):
-            new_assignee = None
-    if new_assignee is not None and new_assignee != ticket.assignee_id:
-        check_assignee(actor, new_assignee, new_team)
+    moved = new_team is not None and new_team != ticket.team_id
+    if moved and assignee_id is UNSET and new_assignee is not None and not _is_member(actor, new_assignee, new_team):
+        new_assignee = None
+    if new_assignee is not None and (moved or new_assignee != ticket.assignee_id):
+        check_assignee(actor, new_assignee, new_team, ticket.kind)
     if (new_team, new_assignee) == (ticket.team_id, ticket.assignee_id):
         return False
     work.guard("ticket.assign", ticket, {"team": new_team, "assignee": new_assignee})
@@ -77,11 +75,12 @@ def place(
     return True
 
 
-def check_assignee(actor: Actor, person_id: UUID, team_id: UUID | None) -> None:
-    """Raise Invalid unless the person is an active agent, and a member of the team when that is restricted."""
+def check_assignee(actor: Actor, person_id: UUID, team_id: UUID | None, kind: str) -> None:
+    """Raise Invalid unless the person works on tickets of this kind now, as a member of the team when that is restricted."""
     reference(Person, "assignee", person_id, actor)
-    grants = RoleGrant.objects.filter(tenant_id=actor.tenant_id, person_id=person_id)
-    if not grants.filter(role__in=[Role.AGENT, Role.PROCESS_MANAGER, Role.PROCESS_OWNER]).exists():
+    grants = RoleGrant.objects.valid().filter(tenant_id=actor.tenant_id, person_id=person_id)
+    of_process = Q(role__in=[Role.PROCESS_MANAGER, Role.PROCESS_OWNER], process=kind)
+    if not grants.filter(Q(role=Role.AGENT) | of_process).exists():
         raise Invalid.one("assignee", "not_an_agent", "Tickets can be assigned to agents only.")
     if team_id is not None and not _is_member(actor, person_id, team_id):
         restricted = Team.objects.filter(tenant_id=actor.tenant_id, pk=team_id, is_restricted=True).exists()
@@ -89,7 +88,7 @@ def check_assignee(actor: Actor, person_id: UUID, team_id: UUID | None) -> None:
             raise Invalid.one("assignee", "not_a_member", "Only members of a restricted team can work on its tickets.")
 
 
-def _is_member(actor: Actor, person_id: UUID, team_id: UUID) -> bool:
-    return RoleGrant.objects.filter(
-        Q(tenant_id=actor.tenant_id), person_id=person_id, team_id=team_id
-    ).exists()
+def _is_member(actor: Actor, person_id: UUID, team_id: UUID | None) -> bool:
+    if team_id is None:
+        return False
+    return RoleGrant.objects.valid().filter(tenant_id=actor.tenant_id, person_id=person_id, team_id=team_id).exists()

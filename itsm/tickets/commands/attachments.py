@@ -17,13 +17,40 @@ from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Invalid, NotFound, Problems
 from itsm.kernel.ids import new_id
+from itsm.kernel.texts import clean_text
 from itsm.tickets.fetch import lock_ticket, refuse_closed
 from itsm.tickets.models import Attachment, Audience, DeskSettings
-from itsm.kernel.texts import clean_text
 
 #: Programs and scripts; a desk that must exchange one puts it into an archive.
 REFUSED_ENDINGS = frozenset(
-    "exe dll com bat cmd scr pif msi msp jar js jse vbs vbe wsf wsh ps1 psm1 lnk reg hta cpl svg html htm xhtml".split()
+    [
+        "exe",
+        "dll",
+        "com",
+        "bat",
+        "cmd",
+        "scr",
+        "pif",
+        "msi",
+        "msp",
+        "jar",
+        "js",
+        "jse",
+        "vbs",
+        "vbe",
+        "wsf",
+        "wsh",
+        "ps1",
+        "psm1",
+        "lnk",
+        "reg",
+        "hta",
+        "cpl",
+        "svg",
+        "html",
+        "htm",
+        "xhtml",
+    ]
 )
 REFUSED_TYPES = frozenset({"application/x-msdownload", "application/x-executable", "application/x-elf"})
 _MAX_PER_TICKET = 100
@@ -74,9 +101,7 @@ def attach_file(
             created_at=work.now,
         )
         # The stored name is ours alone: nothing that a user typed reaches the file system.
-        attachment.storage_key = default_storage.save(
-            f"tenants/{actor.tenant_id}/{attachment.pk}", File(content)
-        )
+        attachment.storage_key = default_storage.save(f"tenants/{actor.tenant_id}/{attachment.pk}", File(content))
         try:
             work.add(attachment)
             work.emit(
@@ -99,9 +124,7 @@ def detach_file(*, actor: Actor, ticket_id: UUID, attachment_id: UUID) -> None:
     """Remove a file's content; that it was there, and its name, stay in the timeline. Raises NotFound for an unknown one."""
     with unit_of_work(actor) as work:
         ticket = lock_ticket(actor, ticket_id)
-        attachment = Attachment.objects.filter(
-            pk=attachment_id, ticket_id=ticket.pk, removed_at__isnull=True
-        ).first()
+        attachment = Attachment.objects.filter(pk=attachment_id, ticket_id=ticket.pk, removed_at__isnull=True).first()
         if attachment is None:
             raise NotFound
         if attachment.uploaded_by_id != actor.person_id or actor.person_id is None:

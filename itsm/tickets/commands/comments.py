@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from itsm.access.actors import actor_of_person
-from itsm.access.decide import allows, authorize, visible_to
+from itsm.access.decide import allows, visible_to
 from itsm.events.models import Event
 from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Problems
+from itsm.kernel.texts import BODY_MAX, clean_text
 from itsm.tenancy.models import Person
 from itsm.tickets.fetch import lock_ticket, refuse_closed
 from itsm.tickets.models import Audience, Comment, Ticket, Watcher
-from itsm.kernel.texts import BODY_MAX, clean_text
 
 #: "@ann" or "@ann@acme.example", not the middle of an e-mail address.
 _MENTION = re.compile(r"(?<![\w@.])@([\w.+-]+(?:@[\w-]+(?:\.[\w-]+)+)?)")
@@ -41,9 +41,9 @@ def comment_on_ticket(
     if audience not in Audience.values:
         problems.add("audience", "unknown_audience", "audience must be public or internal.")
     problems.raise_if_any()
+    permission = "ticket.comment" if audience == Audience.PUBLIC else "ticket.comment_internal"
     with unit_of_work(actor, cause=cause) as work:
-        ticket = lock_ticket(actor, ticket_id, expected_version=expected_version)
-        authorize(actor, "ticket.comment" if audience == Audience.PUBLIC else "ticket.comment_internal", ticket)
+        ticket = lock_ticket(actor, ticket_id, permission=permission, expected_version=expected_version)
         refuse_closed(ticket, "comment")
         work.guard("ticket.comment", ticket, {"audience": audience})
         comment = Comment(
@@ -84,9 +84,7 @@ def _mentioned(actor: Actor, ticket: Ticket, text: str, *, internal: bool) -> li
         other = actor_of_person(actor.tenant_id, matches[0])
         if other is None or (internal and not allows(other, "ticket.read_internal", ticket)):
             continue
-        reader = allows(other, "ticket.read", ticket) and ticket.team_id not in other.hidden_teams
-        watching = visible_to(other, Ticket.objects.filter(pk=ticket.pk)).exists()
-        if not reader and not watching:
+        if not visible_to(other, Ticket.objects.filter(pk=ticket.pk)).exists():
             continue
         if not Watcher.objects.filter(ticket_id=ticket.pk, person_id=matches[0]).exists():
             found.append(matches[0])

@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from itsm.access.decide import authorize
 from itsm.events.models import Event
 from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Problems
+from itsm.kernel.texts import BODY_MAX, TITLE_MAX, clean_text
 from itsm.kernel.unset import UNSET, Unset
 from itsm.tenancy.models import Person
 from itsm.tickets.fetch import lock_ticket, reference, refuse_closed
 from itsm.tickets.models import Category, Service, Ticket
 from itsm.tickets.priority import priority_of
-from itsm.kernel.texts import BODY_MAX, TITLE_MAX, clean_text
 
 
 def update_ticket(
@@ -41,8 +40,7 @@ def update_ticket(
         clean["description"] = clean_text(problems, "description", description, limit=BODY_MAX)
     problems.raise_if_any()
     with unit_of_work(actor, cause=cause) as work:
-        ticket = lock_ticket(actor, ticket_id, expected_version=expected_version)
-        authorize(actor, "ticket.update", ticket)
+        ticket = lock_ticket(actor, ticket_id, permission="ticket.update", expected_version=expected_version)
         refuse_closed(ticket, "update")
         if impact is not UNSET or urgency is not UNSET:
             clean["impact"] = ticket.impact if impact is UNSET else impact
@@ -61,7 +59,7 @@ def update_ticket(
         if not changes:
             return ticket
         work.guard("ticket.update", ticket, changes)
-        texts = {name: changes[name] for name in ("title", "description") if name in changes}
+        texts: dict[str, str] = {name: changes[name] for name in ("title", "description") if name in changes}
         work.emit(
             "ticket.updated",
             ticket,

@@ -41,6 +41,8 @@ def watch_ticket(*, actor: Actor, ticket_id: UUID, person_id: UUID | None = None
 def unwatch_ticket(*, actor: Actor, ticket_id: UUID, person_id: UUID | None = None) -> None:
     """Stop following. Not watching already is no error."""
     person_id = person_id or actor.person_id
+    if person_id is None:
+        return
     with unit_of_work(actor) as work:
         ticket = lock_ticket(actor, ticket_id)
         authorize(actor, "ticket.watch" if person_id == actor.person_id else "ticket.manage_watchers", ticket)
@@ -56,8 +58,7 @@ def link_tickets(*, actor: Actor, ticket_id: UUID, target_id: UUID, kind: str = 
     if ticket_id == target_id:
         raise Invalid.one("target", "itself", "A ticket cannot be linked to itself.")
     with unit_of_work(actor) as work:
-        ticket = lock_ticket(actor, ticket_id)
-        authorize(actor, "ticket.link", ticket)
+        ticket = lock_ticket(actor, ticket_id, permission="ticket.link")
         refuse_closed(ticket, "link")
         target = _visible(actor, target_id, "target")
         there = TicketLink.objects.filter(source_id=ticket.pk, target_id=target.pk, kind=kind).first()
@@ -74,8 +75,7 @@ def link_tickets(*, actor: Actor, ticket_id: UUID, target_id: UUID, kind: str = 
 def unlink_tickets(*, actor: Actor, ticket_id: UUID, link_id: UUID) -> None:
     """Remove one of the ticket's links. Raises NotFound when it has no such link."""
     with unit_of_work(actor) as work:
-        ticket = lock_ticket(actor, ticket_id)
-        authorize(actor, "ticket.link", ticket)
+        ticket = lock_ticket(actor, ticket_id, permission="ticket.link")
         refuse_closed(ticket, "unlink")
         link = TicketLink.objects.filter(pk=link_id, source_id=ticket.pk).first()
         if link is None:
@@ -94,8 +94,7 @@ def set_parent(
 ) -> Ticket:
     """Make a ticket the child of another one of its kind, whose progress it then follows; None makes it independent."""
     with unit_of_work(actor, cause=cause) as work:
-        ticket = lock_ticket(actor, ticket_id, expected_version=expected_version)
-        authorize(actor, "ticket.link", ticket)
+        ticket = lock_ticket(actor, ticket_id, permission="ticket.link", expected_version=expected_version)
         refuse_closed(ticket, "set_parent")
         if parent_id == ticket.parent_id:
             return ticket
@@ -113,7 +112,7 @@ def set_parent(
 
 
 def _visible(actor: Actor, ticket_id: UUID, field: str) -> Ticket:
-    found = visible_to(actor, Ticket.objects.filter(pk=ticket_id)).first()
+    found: Ticket | None = visible_to(actor, Ticket.objects.filter(pk=ticket_id)).first()
     if found is None or not allows(actor, "ticket.read", found):
         raise Invalid.one(field, "unknown_reference", f"There is no ticket with this id for {field}.")
     return found

@@ -17,13 +17,16 @@ WITH asked AS (
 SELECT DISTINCT s.ticket_id
 FROM asked, tickets_ticketsearch s
 JOIN tickets_ticket t ON t.tenant_id = s.tenant_id AND t.id = s.ticket_id
+CROSS JOIN LATERAL (SELECT coalesce(t.team_id = ANY (hidden), false) AS is_hidden) AS team
 WHERE s.tenant_id = current_setting('itsm.tenant')::uuid
   AND s.tsv @@ asked.q
-  AND (internal OR s.audience = 'public')
-  AND (t.team_id IS NULL OR NOT (t.team_id = ANY (hidden)) OR t.requester_id = person)
-  AND (person IS NULL OR t.requester_id = person OR EXISTS (
-    SELECT 1 FROM tickets_watcher w
-    WHERE w.tenant_id = t.tenant_id AND w.ticket_id = t.id AND w.person_id = person))
+  AND (s.audience = 'public'
+    OR ((internal_kinds IS NULL OR t.kind = ANY (internal_kinds)) AND NOT team.is_hidden))
+  AND (t.requester_id = person
+    OR ((kinds IS NULL OR t.kind = ANY (kinds)) AND NOT team.is_hidden)
+    OR (NOT team.is_hidden AND EXISTS (
+      SELECT 1 FROM tickets_watcher w
+      WHERE w.tenant_id = t.tenant_id AND w.ticket_id = t.id AND w.person_id = person)))
 ORDER BY s.ticket_id DESC
 LIMIT most
 """
@@ -49,7 +52,7 @@ class Migration(migrations.Migration):
             "ALTER TABLE tickets_numberseries RESET (fillfactor)",
         ),
         definer_function(
-            "itsm_search(query text, internal boolean, hidden uuid[], person uuid, most integer)",
+            "itsm_search(query text, kinds text[], internal_kinds text[], hidden uuid[], person uuid, most integer)",
             SEARCH,
             returns="TABLE (ticket_id uuid)",
         ),

@@ -1,0 +1,17 @@
+"""Routes of incidents below /api/v1/."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern
+
+from incidents.api.views import VERBS, FollowUpView, IncidentsView, IncidentView
+from incidents.flow import KIND
+from itsm.api.routes import route, ticket_routes
+
+urlpatterns: list[URLPattern] = [
+    *route("incidents/", IncidentsView, "incidents"),
+    *route("incidents/<str:key>/", IncidentView, "incident"),
+    *(pattern for name, view in VERBS.items() for pattern in route(f"incidents/<str:key>/{name}/", view, f"incident-{name}")),
+    *route("incidents/<str:key>/follow-up/", FollowUpView, "incident-follow-up"),
+    *ticket_routes("incidents", KIND),
+]

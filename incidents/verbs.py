@@ -1,0 +1,50 @@
+"""Which verbs an actor may use on an incident now: the flow's answer and the permission table's, together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from incidents.commands.base import PERMISSION
+from incidents.flow import FLOW, KIND
+from itsm.access.decide import allows
+from itsm.kernel.actor import Actor
+
+#: Verbs of the spine on a ticket that still changes, with their permissions.
+_SPINE = {
+    "assign": "ticket.assign",
+    "update": "ticket.update",
+    "comment": "ticket.comment",
+    "comment_internal": "ticket.comment_internal",
+    "attach": "ticket.attach",
+    "watch": "ticket.watch",
+    "link": "ticket.link",
+    "parent": "ticket.link",
+}
+#: Everything that ``allowed_verbs()`` may answer.
+ALL = (*FLOW.moves, *_SPINE, "follow_up")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The few columns of a ticket that decide about verbs."""
+
+    pk: Any
+    requester_id: UUID | None
+    team_id: UUID | None
+    state: int
+    state_category: str
+    kind: str = KIND
+
+
+def allowed_verbs(actor: Actor, ticket: Any) -> list[str]:
+    """The verbs, in the order in which a page offers them. ``ticket`` is a Ticket or a Row that the actor can see."""
+    if ticket.state_category in {"closed", "canceled"}:
+        return ["follow_up"] if allows(actor, "incident.reopen", ticket) else []
+    found = [
+        verb for verb in FLOW.allowed(ticket.state) if allows(actor, PERMISSION.get(verb, f"incident.{verb}"), ticket)
+    ]
+    if actor.person_id is None and "take" in found:
+        found.remove("take")
+    return found + [verb for verb, permission in _SPINE.items() if allows(actor, permission, ticket)]

@@ -1,0 +1,128 @@
+"""Idempotency-Key: a POST that is sent again does nothing twice and gets the first answer again.
+
+The answer is stored in the request's own transaction, so there is neither a change without its answer nor an answer
+without its change. A request that failed is not stored: it changed nothing and may be repeated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from itsm.api.models import IdempotencyKey
+from itsm.api.parsers import BODY_MAX_BYTES, TooLarge
+from itsm.kernel import clock
+from itsm.kernel.actor import Actor
+from itsm.kernel.errors import DomainError, FieldProblem, Invalid
+
+KEEP = timedelta(hours=48)
+_KEY = re.compile(r"\A[\x21-\x7e]{1,255}\Z")
+_KEPT_HEADERS = ("ETag", "Location")
+
+
+class KeyReused(DomainError):
+    """The key was used for another request."""
+
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key was used for another request. Use a new key for a new request.")
+
+
+class InFlight(DomainError):
+    """The first request with this key has not ended yet."""
+
+    code = "idempotency_in_flight"
+    wait = 1
+
+    def __init__(self) -> None:
+        super().__init__("A request with this Idempotency-Key is being worked on. Repeat it in a second.")
+
+
+class Attempt:
+    """One POST with a key: ``answer`` is the stored answer of an earlier one, or None when this is the first."""
+
+    def __init__(self, actor: Actor, key: str, digest: bytes) -> None:
+        self.caller_id: UUID = actor.token_id or actor.person_id or actor.tenant_id
+        self.key = key
+        self.digest = digest
+        self.answer: HttpResponse | None = None
+        with connection.cursor() as cursor:
+            # Held until the transaction ends, which is exactly as long as the request is in flight.
+            cursor.execute(
+                "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))",
+                [f"{actor.tenant_id}:{self.caller_id}:{key}"],
+            )
+            if not cursor.fetchone()[0]:
+                raise InFlight
+        stored = IdempotencyKey.objects.filter(tenant_id=actor.tenant_id, caller_id=self.caller_id, key=key).first()
+        if stored is not None and stored.created_at < clock.now() - KEEP:
+            stored.delete()
+            stored = None
+        if stored is not None:
+            self.answer = self._replay(stored)
+
+    def _replay(self, stored: IdempotencyKey) -> HttpResponse:
+        if bytes(stored.digest) != self.digest:
+            raise KeyReused
+        answer = HttpResponse(bytes(stored.body), status=stored.status, content_type="application/json")
+        for name, value in stored.headers.items():
+            answer[name] = value
+        answer["Idempotent-Replayed"] = "true"
+        return answer
+
+    def store(self, actor: Actor, response: Response, body: bytes) -> None:
+        """Keep the answer of a request that succeeded."""
+        IdempotencyKey(
+            tenant_id=actor.tenant_id,
+            caller_id=self.caller_id,
+            key=self.key,
+            digest=self.digest,
+            status=response.status_code,
+            body=body,
+            headers={name: response[name] for name in _KEPT_HEADERS if name in response},
+        ).save(force_insert=True)
+
+
+def begin(request: Request, actor: Actor) -> Attempt | None:
+    """The attempt that the header announces; None without the header. Raises Invalid, KeyReused or InFlight."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    if not _KEY.match(key):
+        detail = "Idempotency-Key must be 1 to 255 printable ASCII characters without blanks, such as a UUID."
+        raise Invalid([FieldProblem("!Idempotency-Key", "malformed_key", detail)], detail)
+    return Attempt(actor, key, _digest(request._request))
+
+
+def _digest(request: HttpRequest) -> bytes:
+    seen = hashlib.sha256(
+        f"{request.method}\n{request.path_info.rstrip('/')}\n{request.META.get('QUERY_STRING', '')}\n".encode()
+    )
+    if (request.content_type or "").lower() == "multipart/form-data":
+        for name in sorted(request.POST):
+            seen.update(repr((name, request.POST.getlist(name))).encode("utf-8", "replace"))
+        for name in sorted(request.FILES):
+            for file in request.FILES.getlist(name):
+                seen.update(repr((name, file.name, file.size)).encode("utf-8", "replace"))
+                for chunk in file.chunks():
+                    seen.update(chunk)
+                file.seek(0)
+    else:
+        if int(request.META.get("CONTENT_LENGTH") or 0) > BODY_MAX_BYTES:
+            raise TooLarge(BODY_MAX_BYTES)
+        seen.update(request.body)
+    return seen.digest()
+
+
+def prune(tenant_id: UUID) -> int:
+    """Forget answers older than 48 hours. Answers how many."""
+    old = IdempotencyKey.objects.filter(tenant_id=tenant_id, created_at__lt=clock.now() - KEEP)
+    return int(old.delete()[0])

@@ -1,0 +1,37 @@
+"""Routes of the API."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, path
+
+from itsm.api.views import on_tickets
+from itsm.api.views.base import ApiView
+
+
+def route(address: str, view: type[ApiView], name: str) -> list[URLPattern]:
+    """The view at ``address``, which ends with a slash, and at the same address without it (no redirect loses a body)."""
+    return [
+        path(address, view.as_view(), name=f"api-{name}"),
+        path(address.removesuffix("/"), view.as_view(), name=f"api-{name}-bare"),
+    ]
+
+
+def ticket_routes(plural: str, kind: str) -> list[URLPattern]:
+    """What hangs on every ticket, below ``/<plural>/<id or number>/``."""
+    return [
+        pattern
+        for address, view in (
+            ("comments", on_tickets.CommentsView),
+            ("watchers", on_tickets.WatchersView),
+            ("watch", on_tickets.WatchView),
+            ("unwatch", on_tickets.UnwatchView),
+            ("links", on_tickets.LinksView),
+            ("links/<str:link>", on_tickets.LinkView),
+            ("timeline", on_tickets.TimelineView),
+        )
+        for pattern in route(
+            f"{plural}/<str:key>/{address}/",
+            on_tickets.described(view, plural, kind),
+            f"{kind}-{address.replace('/<str:', '-').rstrip('>')}",
+        )
+    ]

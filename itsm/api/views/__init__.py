@@ -1,0 +1,1 @@
+"""The views of resources that all practices share."""
