@@ -14,3 +14,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("reports/", include("incidents.web.report")),
     path("", include("itsm.web.urls")),
 ]
+
+handler400 = "itsm.web.errors.bad_request"
+handler403 = "itsm.web.errors.forbidden"
+handler404 = "itsm.web.errors.not_found"
+handler500 = "itsm.web.errors.broken"
