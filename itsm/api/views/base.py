@@ -39,6 +39,7 @@ class ApiView(APIView):
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = JSONOnly
     metadata_class = None
+    http_method_names = ["get", "post", "patch", "delete", "head"]  # noqa: RUF012 - as View declares it
     #: Query parameters of GET; every other method takes none.
     query_parameters: ClassVar[Collection[str]] = ()
     #: Members of the answer that are shown once and never stored for a replay.
