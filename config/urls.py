@@ -11,5 +11,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz/ready", health.ready, name="health-ready"),
     path("api/v1/", include("config.api")),
     path("incidents/", include("incidents.web.urls")),
+    path("reports/", include("incidents.web.report")),
     path("", include("itsm.web.urls")),
 ]
+
+handler400 = "itsm.web.errors.bad_request"
+handler403 = "itsm.web.errors.forbidden"
+handler404 = "itsm.web.errors.not_found"
+handler500 = "itsm.web.errors.broken"

@@ -64,11 +64,12 @@ class Seeded:
 class Desk:
     """One company while it is being filled."""
 
-    def __init__(self, company: Company, password: str, today: datetime) -> None:
+    def __init__(self, company: Company, password: str, today: datetime, *, rounds: int = ROUNDS) -> None:
         self.company = company
         # Hashed once: hashing is slow on purpose, and all of the demo's users share it.
         self.password_hash = make_password(password)
         self.today = today
+        self.rounds = rounds
         self.people: dict[str, Person] = {}
         self.teams: dict[str, UUID] = {}
         self.services: dict[str, UUID] = {}
@@ -85,9 +86,9 @@ class Desk:
             self._hire(seeded)
         moments = self._moments()
         told = 0
-        for number in range(ROUNDS):
+        for number in range(self.rounds):
             for story in STORIES:
-                self._tell(story, next(moments), told, last_round=number == ROUNDS - 1)
+                self._tell(story, next(moments), told, last_round=number == self.rounds - 1)
                 told += 1
         say(f"{self.company.name}: {told} incidents")
         for role in ("agent", "requester", "owner", "admin"):
@@ -151,7 +152,7 @@ class Desk:
 
     def _moments(self) -> Iterator[datetime]:
         """When incidents are reported: spread over the last four weeks, by day, the last ones this morning."""
-        total = ROUNDS * len(STORIES)
+        total = self.rounds * len(STORIES)
         span = timedelta(days=28) / total
         for index in range(total):
             moment = self.today - timedelta(days=28) + span * (index + 1)
@@ -178,7 +179,9 @@ class Desk:
                 channel=story.channel,
             )
             if story.team:
-                assign_ticket(actor=self.system, ticket_id=ticket.pk, team_id=self.teams[story.team])
+                # Only its members know a restricted team; everything else is dispatched by the desk.
+                dispatcher = self._actor(worker if story.team == "People & HR" else "agent")
+                assign_ticket(actor=dispatcher, ticket_id=ticket.pk, team_id=self.teams[story.team])
         steps = story.steps[: len(story.steps) // 2] if last_round else story.steps
         for step in steps:
             moment += timedelta(minutes=step.after)

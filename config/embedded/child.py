@@ -31,7 +31,8 @@ class Service:
     stop: Escalation
     death_signal: signal.Signals = signal.SIGTERM
     before_start: Callable[[], None] = lambda: None
-    ready: Callable[[int], bool] = lambda pid: True
+    ready: Callable[[int], bool] | None = None
+    """How to know that it works; None if its start alone says nothing."""
     ready_seconds: float = 60.0
     tidy_group: bool = True
     """Whether what it leaves behind when it dies (its workers) is ended before it is started again."""
@@ -48,7 +49,8 @@ class Child:
     started: float = 0.0
     quick_deaths: int = 0
     restart_at: float | None = None
-    restarts: int = 0
+    proven: bool = False
+    """Whether it has worked once. One that never did is not started again: it would only fail again."""
     _log_start: int = field(default=0, repr=False)
 
     @property
@@ -90,8 +92,12 @@ class Child:
     def wait_ready(self, interrupted: Callable[[], bool] = lambda: False) -> None:
         """Wait until the service answers; raise Refusal with the end of its log if it dies or never does."""
 
+        ready = self.service.ready
+        if ready is None:
+            return
+
         def settled() -> bool:
-            return interrupted() or not self.alive() or self.service.ready(self.pid)
+            return interrupted() or not self.alive() or ready(self.pid)
 
         in_time = wait_until(settled, self.service.ready_seconds)
         if interrupted():
@@ -130,7 +136,8 @@ class Child:
             wait_until(lambda: not self._group_exists(), 3.0)
             signal_group(self.process.pid, signal.SIGKILL)
         self.quick_deaths = self.quick_deaths + 1 if lived < QUICK_DEATH_SECONDS else 1
-        self.restarts += 1
+        if not self.proven:
+            raise Refusal(f"{self.name} ended at its start ({self.how_it_ended()}).\n{self.log_tail()}")
         if self.quick_deaths >= QUICK_DEATHS_ALLOWED:
             raise Refusal(
                 f"{self.name} ended {self.quick_deaths} times in a row within {QUICK_DEATH_SECONDS:.0f} s of "

@@ -32,6 +32,8 @@ def level_filter(*, plain_shown: bool) -> LineFilter:
         nonlocal shown
         level = _LEVEL.search(line[:160])
         if level is None:
+            if not line.strip():
+                shown = plain_shown
             return shown
         if level[1] in ("DEBUG", "INFO", "NOTICE"):
             shown = plain_shown

@@ -111,6 +111,7 @@ def services(
         env = local.env("", settings)
         state.publish(env, address="", pid=os.getpid(), programs=local.programs)
         console.say(f"Services are up after {time.monotonic() - begun:.1f} s (state {state.path})")
+        supervisor.settled()
         if not command:
             supervisor.watch(lambda: False)
             return 0

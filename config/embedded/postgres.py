@@ -22,7 +22,7 @@ from .processes import (
     command_line,
     end_strangers,
     exists,
-    processes_of_cluster,
+    processes_in,
     spawn,
 )
 from .state import StateFolder
@@ -165,7 +165,7 @@ class Postgres:
         """
 
         def strangers() -> list[int]:
-            return processes_of_cluster(self.data)
+            return processes_in(self.data, "postgres")
 
         ended = end_strangers(strangers, END_ORPHAN)
         if strangers():

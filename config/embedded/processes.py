@@ -115,22 +115,23 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def processes_of_cluster(pgdata: Path) -> list[int]:
-    """Find every PostgreSQL process that works in a data folder, the postmaster's backends too.
+def processes_in(folder: Path, program: str) -> list[int]:
+    """Find every process of an engine that works in a data folder, PostgreSQL's backends too.
 
-    They all change into the data folder, which no other process id can fake; where there is no /proc, the
-    command line of the postmaster has to do.
+    They all change into the data folder, which no other process can fake by taking over a number. The mark in
+    the environment does not do here: Valkey writes its title over it. Where there is no /proc, the command line
+    of the postmaster has to do (Valkey is found by its recorded number).
     """
     if not LINUX:
-        return [pid for pid, command in _ps() if "postgres" in command and f"-D {pgdata} " in f"{command} "]
+        return [pid for pid, command in _ps() if program in command and f"-D {folder} " in f"{command} "]
     found = []
-    wanted = str(pgdata.resolve())
+    wanted = str(folder.resolve())
     for pid in _numeric_entries():
         try:
-            folder, program = os.readlink(f"/proc/{pid}/cwd"), os.readlink(f"/proc/{pid}/exe")
+            place, running = os.readlink(f"/proc/{pid}/cwd"), os.readlink(f"/proc/{pid}/exe")
         except OSError:
             continue
-        if folder == wanted and os.path.basename(program.removesuffix(" (deleted)")) == "postgres":
+        if place == wanted and os.path.basename(running.removesuffix(" (deleted)")) == program:
             found.append(pid)
     return found
 

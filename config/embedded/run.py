@@ -63,7 +63,7 @@ def viable_application(port: int, state: Path, checkout: Path = CHECKOUT) -> App
         if path.is_dir() and not path.name.startswith(".") and path.name not in ("tests", "docs")
     ]
     if (checkout / "manage.py").exists():
-        application.migrate = [python, "manage.py", "migrate", "--database", "owner", "--no-input"]
+        application.migrate = [python, "manage.py", "migrate", "--no-input"]
         if next(checkout.glob("[!.]*/**/management/commands/seed_demo.py"), None):
             application.seed = [python, "manage.py", "seed_demo", "--once"]
         else:
@@ -150,6 +150,7 @@ class Run:
         self._once("migrate", "database migrations", application.migrate, env)
         self._seed(env)
         self._children(env)
+        self.supervisor.settled()
         self.state.describe({"address": self.address, "ready": True})
         with contextlib.suppress(OSError):
             write_private(pointer_file(), f"{self.state.path}\n")

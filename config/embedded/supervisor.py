@@ -7,7 +7,6 @@ is freed, and each child is signalled (see processes.py).
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from types import FrameType
 from .child import Child, Service
 from .console import Console, LineFilter, LogTail, everything, level_filter, nothing, postgres_filter
 from .errors import Refusal
-from .processes import end_strangers, marked_processes
+from .processes import end_strangers, marked_processes, processes_in
 from .state import StateFolder, read_document, write_private
 
 STOP_ORDER = ("web", "worker", "beat", "valkey", "postgres")
@@ -47,7 +46,7 @@ class Supervisor:
         self.verbose = verbose
         self.children: list[Child] = []
         self.stop_requests = 0
-        self._stopping = False
+        self._showing = False
         self._tails: dict[str, LogTail] = {}
 
     def install_signals(self, *, interrupt_stops: bool = True) -> None:
@@ -76,8 +75,9 @@ class Supervisor:
         recorded = (read_document(self.state.run / "children.json") or {}).get("pids", [])
 
         def left() -> list[int]:
-            cluster = str(self.state.cluster)
-            return [pid for pid in marked_processes(self.state.mark, recorded) if not _works_in(pid, cluster)]
+            marked = set(marked_processes(self.state.mark, recorded))
+            marked |= set(processes_in(self.state.path / "valkey", "valkey-server"))
+            return sorted(marked - set(processes_in(self.state.cluster, "postgres")))
 
         return end_strangers(left, ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0)))
 
@@ -92,7 +92,18 @@ class Supervisor:
         self._launch(child)
         child.wait_ready(lambda: self.stop_wanted)
         self.raise_if_stopped()
+        child.proven = service.ready is not None
         return child
+
+    def settled(self) -> None:
+        """Declare the start done: everything has worked once, and the logs are shown from here on.
+
+        Until then they are only read over: a program that cannot load says so in many lines, and the refusal
+        that ends the start prints the last of them.
+        """
+        for child in self.children:
+            child.proven = True
+        self._showing = True
 
     def _launch(self, child: Child) -> None:
         child.start()
@@ -147,7 +158,8 @@ class Supervisor:
         """Print what the children have said since the last time."""
         for tail in self._tails.values():
             for line in tail.lines():
-                self.console.child_line(tail.name, line)
+                if self._showing or self.verbose:
+                    self.console.child_line(tail.name, line)
 
     def watch(self, until: Callable[[], bool]) -> None:
         """Look after the children until the condition holds or a stop is asked for."""
@@ -157,7 +169,6 @@ class Supervisor:
 
     def stop(self, order: Sequence[str] = STOP_ORDER) -> None:
         """End all children in order, each before the next: the engines last."""
-        self._stopping = True
         known = {child.name: child for child in self.children}
         asked_before = self.stop_requests
         for name in (*order, *(name for name in reversed(known) if name not in order)):
@@ -167,10 +178,3 @@ class Supervisor:
             with self.console.step(f"stopping {name}"):
                 child.end(lambda: self.stop_requests > max(asked_before, 1))
             self.show_logs()
-
-
-def _works_in(pid: int, folder: str) -> bool:
-    try:
-        return os.readlink(f"/proc/{pid}/cwd") == folder
-    except OSError:
-        return False

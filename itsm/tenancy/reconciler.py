@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from itsm.tenancy.catalogue import PUBLIC, Catalogue
 from itsm.tenancy.fields import TenantModel
 
 POLICY = "tenant_isolation"
@@ -67,71 +68,6 @@ def constraint_name(model: type[models.Model], column: str) -> str:
     return f"{model._meta.db_table}_{column}_tenant_fk"[-63:]
 
 
-class Catalogue:
-    """What the database has now, read by a handful of queries."""
-
-    def __init__(self, connection: BaseDatabaseWrapper) -> None:
-        self.connection = connection
-        self.columns = self._pairs(
-            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
-        )
-        self.constraints = {
-            (table, name): definition
-            for table, name, definition in self._rows(
-                "SELECT c.relname, k.conname, pg_get_constraintdef(k.oid) FROM pg_constraint k "
-                "JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
-                "WHERE n.nspname = 'public' AND k.contype IN ('p', 'f', 'u')"
-            )
-        }
-        self.secured = {
-            name
-            for (name,) in self._rows(
-                "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-                "WHERE n.nspname = 'public' AND c.relrowsecurity"
-            )
-        }
-        self.policies = {
-            (table, name): (using, check, roles)
-            for table, name, using, check, roles in self._rows(
-                "SELECT tablename, policyname, qual, with_check, array_to_string(roles, ',') FROM pg_policies "
-                "WHERE schemaname = 'public'"
-            )
-        }
-        self.grants: dict[tuple[str, str], set[str]] = {}
-        for table, role, right in self._rows(
-            "SELECT c.relname, a.grantee::regrole::text, a.privilege_type FROM pg_class c "
-            "JOIN pg_namespace n ON n.oid = c.relnamespace, aclexplode(c.relacl) a "
-            "WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND a.grantee <> 0"
-        ):
-            self.grants.setdefault((table, role.strip('"')), set()).add(right)
-        self.column_grants = {
-            (table, role.strip('"'), column)
-            for table, role, column in self._rows(
-                "SELECT c.relname, x.grantee::regrole::text, a.attname FROM pg_attribute a "
-                "JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace, "
-                "aclexplode(a.attacl) x WHERE n.nspname = 'public' AND x.grantee <> 0"
-            )
-        }
-        self.triggers = self._pairs(
-            "SELECT c.relname, t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE NOT t.tgisinternal"
-        )
-
-    def _rows(self, sql: str) -> list[tuple[Any, ...]]:
-        with self.connection.cursor() as cursor:
-            cursor.execute(sql)
-            return list(cursor.fetchall())
-
-    def _pairs(self, sql: str) -> set[tuple[Any, ...]]:
-        return set(self._rows(sql))
-
-    def has_table(self, model: type[models.Model]) -> bool:
-        table = model._meta.db_table
-        return all((table, field.column) in self.columns for field in model._meta.local_fields)
-
-    def is_empty(self, table: str) -> bool:
-        return not self._rows(f'SELECT 1 FROM "{table}" LIMIT 1')
-
-
 def plan(connection: BaseDatabaseWrapper) -> list[Step]:
     """Everything in which the database differs from the models, in an order in which it can be applied."""
     catalogue = Catalogue(connection)
@@ -139,15 +75,18 @@ def plan(connection: BaseDatabaseWrapper) -> list[Step]:
     present = [model for model in tenant_models() if catalogue.has_table(model)]
     steps = [step for model in present for step in _primary_key(model, catalogue)]
     for model in present:
+        table = model._meta.db_table
         steps += _foreign_keys(model, catalogue)
         steps += _row_security(model, catalogue, app_role, platform_role)
-        steps += _rights(model._meta.db_table, app_role, model.tenancy_rights, catalogue)
+        steps += _rights(table, app_role, model.tenancy_rights, catalogue)
+        steps += _rights(table, platform_role, (), catalogue, columns=model.platform_columns)
+        steps += _rights(table, PUBLIC, (), catalogue)
         steps += _append_only(model, catalogue)
     for table, rights in GLOBAL_RIGHTS.items():
         if any(name == table for name, _ in catalogue.columns):
             steps += _rights(table, app_role, rights, catalogue)
-    for table in PLATFORM_GLOBAL:
-        steps += _rights(table, platform_role, ("SELECT",), catalogue)
+            steps += _rights(table, platform_role, ("SELECT",) if table in PLATFORM_GLOBAL else (), catalogue)
+            steps += _rights(table, PUBLIC, (), catalogue)
     return steps
 
 
@@ -157,16 +96,17 @@ def _primary_key(model: type[TenantModel], catalogue: Catalogue) -> Iterator[Ste
     current = [(n, d) for (t, n), d in catalogue.constraints.items() if t == table and d.startswith("PRIMARY KEY")]
     if any(definition == wanted for _, definition in current):
         return
-    drop = "".join(f'ALTER TABLE "{table}" DROP CONSTRAINT "{name}"; ' for name, _ in current)
+    drop = "".join(f'DROP CONSTRAINT "{name}", ' for name, _ in current)
     name = f"{table}_pkey"
     yield Step(
         table,
         f"primary key is not (tenant_id, {column})",
-        f'{drop}ALTER TABLE "{table}" ADD CONSTRAINT "{name}" {wanted}',
+        f'ALTER TABLE "{table}" {drop}ADD CONSTRAINT "{name}" {wanted}',
         structural=True,
         online=(
+            f'DROP INDEX CONCURRENTLY IF EXISTS "{name}_new"',
             f'CREATE UNIQUE INDEX CONCURRENTLY "{name}_new" ON "{table}" (tenant_id, {column})',
-            f'{drop}ALTER TABLE "{table}" ADD CONSTRAINT "{name}" PRIMARY KEY USING INDEX "{name}_new"',
+            f'ALTER TABLE "{table}" {drop}ADD CONSTRAINT "{name}" PRIMARY KEY USING INDEX "{name}_new"',
         ),
     )
 
@@ -176,18 +116,17 @@ def _foreign_keys(model: type[TenantModel], catalogue: Catalogue) -> Iterator[St
     for field in references(model):
         target = field.related_model._meta
         name = constraint_name(model, field.column)
-        if (table, name) in catalogue.constraints:
+        wanted = f"FOREIGN KEY (tenant_id, {field.column}) REFERENCES {target.db_table}(tenant_id, {target.pk.column})"
+        if catalogue.constraints.get((table, name)) == wanted:
             continue
-        clause = (
-            f'ALTER TABLE "{table}" ADD CONSTRAINT "{name}" FOREIGN KEY (tenant_id, {field.column}) '
-            f'REFERENCES "{target.db_table}" (tenant_id, {target.pk.column})'
-        )
+        drop = f'ALTER TABLE "{table}" DROP CONSTRAINT IF EXISTS "{name}"'
+        add = f'ALTER TABLE "{table}" ADD CONSTRAINT "{name}" {wanted}'
         yield Step(
             table,
             f"{field.column} could refer to another tenant",
-            clause,
+            f"{drop}; {add}",
             structural=True,
-            online=(f"{clause} NOT VALID", f'ALTER TABLE "{table}" VALIDATE CONSTRAINT "{name}"'),
+            online=(drop, f"{add} NOT VALID", f'ALTER TABLE "{table}" VALIDATE CONSTRAINT "{name}"'),
         )
 
 
@@ -195,41 +134,46 @@ def _row_security(model: type[TenantModel], catalogue: Catalogue, app_role: str,
     table = model._meta.db_table
     if table not in catalogue.secured:
         yield Step(table, "row-level security is off", f'ALTER TABLE "{table}" ENABLE ROW LEVEL SECURITY')
-    if catalogue.policies.get((table, POLICY)) != (PREDICATE, PREDICATE, app_role):
-        yield Step(
-            table,
-            "the tenant policy is missing or differs",
-            f'DROP POLICY IF EXISTS {POLICY} ON "{table}"; CREATE POLICY {POLICY} ON "{table}" TO "{app_role}" '
-            f"USING {PREDICATE} WITH CHECK {PREDICATE}",
-        )
-    if model.platform_columns and (table, PLATFORM_POLICY) not in catalogue.policies:
-        yield Step(
-            table,
-            "sweeps cannot see this table",
-            f'CREATE POLICY {PLATFORM_POLICY} ON "{table}" FOR SELECT TO "{platform_role}" USING (true)',
-        )
-    missing = [c for c in model.platform_columns if (table, platform_role, c) not in catalogue.column_grants]
-    if missing:
-        yield Step(
-            table,
-            "sweeps lack columns",
-            f'GRANT SELECT ({", ".join(model.platform_columns)}) ON "{table}" TO "{platform_role}"',
-        )
+    wanted = {POLICY: (PREDICATE, PREDICATE, app_role, "ALL", "PERMISSIVE")}
+    clauses = {POLICY: f'TO "{app_role}" USING {PREDICATE} WITH CHECK {PREDICATE}'}
+    if model.platform_columns:
+        wanted[PLATFORM_POLICY] = ("true", None, platform_role, "SELECT", "PERMISSIVE")  # type: ignore[assignment]
+        clauses[PLATFORM_POLICY] = f'FOR SELECT TO "{platform_role}" USING (true)'
+    have = {name: policy for (owner, name), policy in catalogue.policies.items() if owner == table}
+    for name in sorted(set(have) - set(wanted)):
+        # Policies are joined by OR: one more of them can only let more rows through.
+        yield Step(table, f"the policy {name} does not belong here", f'DROP POLICY "{name}" ON "{table}"')
+    for name, policy in wanted.items():
+        if have.get(name) != policy:
+            yield Step(
+                table,
+                f"the policy {name} is missing or differs",
+                f'DROP POLICY IF EXISTS {name} ON "{table}"; CREATE POLICY {name} ON "{table}" {clauses[name]}',
+            )
 
 
-def _rights(table: str, role: str, wanted: tuple[str, ...], catalogue: Catalogue) -> Iterator[Step]:
+def _rights(
+    table: str, role: str, wanted: tuple[str, ...], catalogue: Catalogue, *, columns: tuple[str, ...] = ()
+) -> Iterator[Step]:
     have = catalogue.grants.get((table, role), set())
-    if have == set(wanted):
+    have_columns = catalogue.column_grants.get((table, role), set())
+    if have == set(wanted) and have_columns == {(column, "SELECT") for column in columns}:
         return
-    sql = f'REVOKE ALL ON "{table}" FROM "{role}"'
+    name = PUBLIC if role == PUBLIC else f'"{role}"'
+    # Revoking a right on a table takes it away from its columns as well.
+    sql = f'REVOKE ALL ON "{table}" FROM {name}'
     if wanted:
-        sql += f'; GRANT {", ".join(wanted)} ON "{table}" TO "{role}"'
-    yield Step(table, f"{role} has {sorted(have)}, should have {sorted(wanted)}", sql)
+        sql += f'; GRANT {", ".join(wanted)} ON "{table}" TO {name}'
+    if columns:
+        sql += f'; GRANT SELECT ({", ".join(columns)}) ON "{table}" TO {name}'
+    found = sorted(have) + sorted(f"{right} of {column}" for column, right in have_columns)
+    should = sorted(wanted) + [f"SELECT of {column}" for column in sorted(columns)]
+    yield Step(table, f"{role} has {found}, should have {should}", sql)
 
 
 def _append_only(model: type[TenantModel], catalogue: Catalogue) -> Iterator[Step]:
     table = model._meta.db_table
-    if not model.append_only or (table, f"{table}_rows") in catalogue.triggers:
+    if not model.append_only or {(table, f"{table}_rows"), (table, f"{table}_all")} <= catalogue.triggers:
         return
     # ENABLE ALWAYS: session_replication_role cannot switch it off. The owner is stopped too; a superuser is not, and is
     # found by the digest chain.
@@ -238,9 +182,9 @@ def _append_only(model: type[TenantModel], catalogue: Catalogue) -> Iterator[Ste
         "rows could be changed after they were written",
         f"CREATE OR REPLACE FUNCTION {APPEND_ONLY_FUNCTION}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
         f"RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege'; END $$; "
-        f'CREATE TRIGGER "{table}_rows" BEFORE UPDATE OR DELETE ON "{table}" FOR EACH ROW '
+        f'CREATE OR REPLACE TRIGGER "{table}_rows" BEFORE UPDATE OR DELETE ON "{table}" FOR EACH ROW '
         f"EXECUTE FUNCTION {APPEND_ONLY_FUNCTION}(); "
-        f'CREATE TRIGGER "{table}_all" BEFORE TRUNCATE ON "{table}" FOR EACH STATEMENT '
+        f'CREATE OR REPLACE TRIGGER "{table}_all" BEFORE TRUNCATE ON "{table}" FOR EACH STATEMENT '
         f"EXECUTE FUNCTION {APPEND_ONLY_FUNCTION}(); "
         f'ALTER TABLE "{table}" ENABLE ALWAYS TRIGGER "{table}_rows"; '
         f'ALTER TABLE "{table}" ENABLE ALWAYS TRIGGER "{table}_all"',
@@ -255,9 +199,9 @@ def apply(connection: BaseDatabaseWrapper, steps: Iterable[Step]) -> list[Step]:
         if step.structural and not catalogue.is_empty(step.table):
             left.append(step)
             continue
+        # One message of several statements is one transaction, so a step is made as a whole or not at all.
         with connection.cursor() as cursor:
-            cursor.execute("SET lock_timeout = '5s'")
-            cursor.execute(step.sql)
+            cursor.execute(f"SET LOCAL lock_timeout = '5s'; {step.sql}")
     return left
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Model
@@ -115,10 +115,8 @@ class Names:
 Render = Callable[[Mapping[str, Any], Names, Mapping[str, str]], Told]
 
 
-class AudienceOf(Protocol):
-    """Who may read an event of a kind, from its payload."""
-
-    def __call__(self, payload: Mapping[str, Any]) -> str: ...
+#: Who may read an event of a kind, from its payload.
+AudienceOf = Callable[[Mapping[str, Any]], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +189,7 @@ def _entry(
         changes=told.changes,
         body=body,
         removed=had and not body,
-        files=tuple(files[found] for value in mentioned if (found := _uuid(value)) in files),
+        files=tuple(files[found] for value in mentioned if (found := _uuid(value)) is not None and found in files),
         because=causes.get(event.cause_id, "") if event.cause_id and event.actor_id is None else "",
     )
 

@@ -2,21 +2,87 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from itsm.api.errors import status_of
-from itsm.kernel.errors import DomainError
+from itsm.api.errors import problem_response, status_of
+from itsm.kernel.errors import DomainError, Invalid, NotFound
+from itsm.web.forms import problem_text
 
 
 def error_page(request: HttpRequest, error: DomainError | None, *, status: int | None = None) -> HttpResponse:
     """The page for a refusal (or for a plain status). Marks the request, so that the door records the refusal."""
     if error is not None:
         request.refusal = error  # type: ignore[attr-defined]
-    return render(
-        request,
-        "itsm/error.html",
-        {"detail": error.detail if error else _("There is no such page, or you may not see it.")},
-        status=status or (status_of(error) if error else 500),
+    code = status or (status_of(error) if error else 500)
+    heading, remedy = _words(code)
+    detail = error.detail if error is not None and not isinstance(error, NotFound) else ""
+    problems = [(p.pointer.strip("/"), problem_text(p)) for p in error.problems] if isinstance(error, Invalid) else []
+    page = {
+        "heading": heading,
+        "remedy": remedy,
+        "detail": "" if problems else detail,
+        "problems": problems,
+        "code": code,
+    }
+    return render(request, "itsm/error.html", page, status=code)
+
+
+def _words(status: int) -> tuple[str, str]:
+    return {
+        400: (_("This request cannot be read"), _("Go back, correct what is named here, and send it again.")),
+        403: (_("You may not do this"), _("Ask your administrator for the right if you need it.")),
+        404: (
+            _("There is no such page"),
+            _("It does not exist, or you may not see it. Check the address, or start from the home page."),
+        ),
+        405: (_("This address takes no such request"), _("Start from the home page.")),
+        409: (_("This is not possible now"), _("Open the ticket again to see what is possible.")),
+        412: (_("Somebody changed this meanwhile"), _("Open it again and repeat your change.")),
+    }.get(
+        status,
+        (
+            _("Something went wrong") if status >= 500 else _("Not possible"),
+            _("It has been recorded. Try again; if it happens again, tell your administrator the request id below."),
+        ),
     )
+
+
+def _answer(request: HttpRequest, status: int, code: str) -> HttpResponse:
+    if request.path_info.startswith("/api/"):
+        return problem_response(request, status, code, HTTPStatus(status).phrase)
+    return error_page(request, None, status=status)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """handler400: what Django itself refuses (oversize body, broken encoding, disallowed host)."""
+    return _answer(request, 400, "bad_request")
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """handler403."""
+    return _answer(request, 403, "forbidden")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """handler404."""
+    return _answer(request, 404, "not_found")
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """handler500: no template context that could fail again."""
+    return _answer(request, 500, "server_error")
+
+
+def csrf_refused(request: HttpRequest, reason: str = "", **_kwargs: Any) -> HttpResponse:
+    """CSRF_FAILURE_VIEW: an expired page, or a form from elsewhere."""
+    page = {
+        "heading": _("This form has expired"),
+        "remedy": _("Go back, reload the page and send it again. What you typed is still there after going back."),
+        "code": 403,
+    }
+    return render(request, "itsm/error.html", page, status=403)

@@ -1,4 +1,4 @@
-"""The door of every tenant request: which tenant, which actor, one transaction, and no trace of a request that failed."""
+"""The door of every tenant request: which tenant, which actor, one transaction, no trace of a request that failed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.urls import set_script_prefix
+from django.urls import get_script_prefix, set_script_prefix
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 
@@ -30,6 +30,8 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 #: /t/<slug>/rest: works on localhost and behind any proxy. A tenant with a host of its own needs no prefix.
 _PREFIX = re.compile(r"\A/t/([a-z0-9-]{1,40})(/.*)\Z")
+#: Signing in must be possible before anybody is inside, on a tenant's own host as well.
+_GLOBAL = ("/accounts/", "/healthz/")
 _REQUEST_ID = re.compile(r"\A[A-Za-z0-9._-]{8,64}\Z")
 
 
@@ -51,8 +53,8 @@ class TenantMiddleware:
     """Finds the tenant and the actor, and runs the request inside one transaction of that tenant.
 
     The tenant comes from the path prefix, the host, or the token; never from a body or a header of the client's choice.
-    A response of 400 or more rolls everything back; if it was a refusal worth recording, that is written afterwards, in a
-    transaction of its own.
+    A response of 400 or more rolls everything back; if it was a refusal worth recording, that is written afterwards,
+    in a transaction of its own.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -61,10 +63,15 @@ class TenantMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         request.actor = None  # type: ignore[attr-defined]
         request.tenant = None  # type: ignore[attr-defined]
-        found, named = self._find_tenant(request)
-        if found is None and not named:
-            return self.get_response(request)
-        response = self._inside(request, found)
+        before = get_script_prefix()
+        try:
+            found, named = self._find_tenant(request)
+            if found is None and not named:
+                return self.get_response(request)
+            response = self._inside(request, found)
+        finally:
+            # The prefix belongs to the thread: left behind, it would lead the next request's links into this tenant.
+            set_script_prefix(before)
         patch_vary_headers(response, ("Authorization", "Cookie"))
         return response
 
@@ -84,6 +91,8 @@ class TenantMiddleware:
             request.META["SCRIPT_NAME"] = prefix
             set_script_prefix(f"{prefix}/")
             return tenants.filter(slug=slug).first(), True
+        if request.path_info.startswith(_GLOBAL):
+            return None, False
         host = request.get_host().rsplit(":", 1)[0].lower()
         if host not in settings.GLOBAL_HOSTS and (own := tenants.filter(host=host).first()):
             return own, True

@@ -168,6 +168,29 @@ def test_an_orphaned_server_is_ended_and_waited_for(place: Any) -> None:
     assert _kept(place) == [5]
 
 
+def test_an_orphaned_queue_is_ended_too(place: Any) -> None:
+    """Two Valkeys on one folder would not notice each other; and Valkey hides the mark in its environment."""
+    place.start()
+    program = os.readlink(f"/proc/{place.pid_of('valkey-server')}/exe")
+    place.command("stop")
+    folder = place.state / "valkey"
+    owner = folder.stat()
+    arguments: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        arguments = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+    orphan = subprocess.Popen(
+        [program, "--port", "0", "--unixsocket", str(place.state / "sock" / "vk.sock"), "--dir", str(folder)],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        **arguments,
+    )
+    place.wait(lambda: (place.state / "sock" / "vk.sock").exists())
+    place.start()
+    assert orphan.wait(10) == 0
+    place.works()
+
+
 def test_leftover_application_processes_are_ended(place: Any) -> None:
     place.start()
     place.command("stop")

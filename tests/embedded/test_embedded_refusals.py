@@ -274,12 +274,12 @@ def test_without_proc_processes_are_found_by_their_command_line(place: Any, monk
     place.start()
     cluster = place.state / "postgres"
     recorded = json.loads((place.state / "run" / "children.json").read_text())["pids"]
-    with_proc = processes.processes_of_cluster(cluster)
+    with_proc = processes.processes_in(cluster, "postgres")
     monkeypatch.setattr(processes, "LINUX", False)
-    found = processes.processes_of_cluster(cluster)
+    found = processes.processes_in(cluster, "postgres")
     assert found, "the postmaster; its backends end with it"
     assert set(found) <= set(with_proc)
-    assert processes.processes_of_cluster(cluster.with_name("postgre")) == []
+    assert processes.processes_in(cluster.with_name("postgre"), "postgres") == []
     valkey = place.pid_of("valkey-server")
     assert valkey in processes.marked_processes(str(place.state), recorded)
     assert os.getpid() not in processes.marked_processes(str(place.state), [os.getpid()])

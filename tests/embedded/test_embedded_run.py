@@ -132,13 +132,25 @@ def test_a_port_that_is_none_is_refused(place: Any) -> None:
     assert not place.state.exists()
 
 
-@pytest.mark.slow
-def test_a_child_that_cannot_live_ends_the_run_with_its_log(place: Any) -> None:
+def test_a_child_that_never_works_ends_the_start_with_its_log(place: Any) -> None:
     process = place.start("web", ready=False)
     assert process.wait(60) == 1
     said = place.said()
+    assert "web ended at its start (exit status 7)" in said
+    assert f"{place.state}/log/web.log" in said
+    assert said.count("cannot import the thing") == 1, "said once, by the refusal"
+    assert place.processes_here() == {}
+
+
+@pytest.mark.slow
+def test_a_child_that_keeps_dying_ends_the_run_with_its_log(place: Any) -> None:
+    process = place.start()
+    (place.state / "break").touch()
+    os.kill(place.pid_of("standin.py web"), signal.SIGKILL)
+    assert process.wait(60) == 1
+    said = place.said()
     assert "web ended 5 times in a row" in said
-    assert "exit status 7" in said
     assert f"{place.state}/log/web.log" in said
     assert "cannot import the thing" in said
     assert place.processes_here() == {}
+    assert "database system is shut down" in (place.state / "log" / "postgres.log").read_text()

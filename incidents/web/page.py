@@ -1,0 +1,148 @@
+"""The incident page: everything it shows, put together once, whether it is read or shown again after a refusal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import render
+
+from incidents.models import Incident
+from incidents.web import forms
+from incidents.web.actions import ACTIONS, possible
+from itsm.access.decide import allows, visible_to
+from itsm.tickets.models import Attachment, Audience, Ticket, TicketLink, Watcher
+from itsm.tickets.timeline import Entry, timeline
+from itsm.web.choices import Choices
+from itsm.web.forms import TicketForm
+from itsm.web.pages import TenantRequest
+
+#: The order of the verbs on the page; other actions have their place in the side bar.
+VERBS = ("take", "resume", "start", "hold", "resolve", "reopen", "close", "follow-up", "merge", "cancel")
+
+
+class IncidentPage:
+    """One rendering of an incident for one reader."""
+
+    def __init__(self, request: TenantRequest, ticket: Ticket) -> None:
+        self.request, self.ticket, self.actor = request, ticket, request.actor
+        self.choices = Choices(request.actor)
+        self.bound: dict[str, TicketForm] = {}
+        self.changed_meanwhile: list[Entry] = []
+        self.in_conflict = False
+        self.seen = 0
+
+    def bind(self, name: str) -> TicketForm:
+        """The form of an action with what was sent."""
+        form = ACTIONS[name].form(
+            self.request.POST, self.request.FILES, actor=self.actor, auto_id=f"{name}_%s", **self._extra(name)
+        )
+        self.bound[name] = form
+        return form
+
+    def conflict(self, name: str, form: TicketForm) -> None:
+        """Show what changed since the user read the page, and his form again, ready to be sent on top of that."""
+        current = (
+            forms.EditForm.current(self.ticket) if name == "edit" else self._assignment() if name == "assign" else {}
+        )
+        extra = self._extra(name)
+        if extra and "choices" in extra:
+            form.offer = extra  # type: ignore[attr-defined]
+        self.bound[name] = form.caught_up(self.ticket, current)
+        self.in_conflict = True
+        self.seen = form.cleaned_data.get("seen") or 0
+
+    def response(self, status: int = 200) -> HttpResponse:
+        """The page."""
+        ticket, actor = self.ticket, self.actor
+        allowed = possible(actor, ticket)
+        entries = timeline(actor, ticket)
+        if self.in_conflict:
+            self.changed_meanwhile = [entry for entry in entries if entry.sequence > self.seen]
+        context: dict[str, Any] = {
+            "ticket": ticket,
+            "incident": Incident.objects.get(pk=ticket.pk),
+            "entries": entries,
+            "in_conflict": self.in_conflict,
+            "changed_meanwhile": self.changed_meanwhile,
+            "verbs": [self._verb(name) for name in VERBS if name in allowed or name in self.bound],
+            "forms": {
+                name.replace("-", "_"): self._form(name)
+                for name in ("comment", "assign", "edit", "watch", "add-watcher", "unwatch", "link", "parent")
+                if name in allowed or name in self.bound
+            },
+            "can": {name.replace("-", "_") for name in allowed},
+            "internal": allows(actor, "ticket.read_internal", ticket),
+            "files": self._files(),
+            **self._related(),
+        }
+        return render(self.request, "incidents/incident.html", context, status=status)
+
+    def _verb(self, name: str) -> dict[str, Any]:
+        action = ACTIONS[name]
+        return {
+            "name": name,
+            "label": action.label,
+            "form": self._form(name),
+            "asks": action.asks,
+            "primary": action.primary,
+            "open": name in self.bound,
+        }
+
+    def _form(self, name: str) -> TicketForm:
+        if name in self.bound:
+            return self.bound[name]
+        initial: dict[str, Any] = {"version": self.ticket.version, "seen": self.ticket.last_sequence}
+        if name == "edit":
+            initial |= forms.EditForm.current(self.ticket)
+        elif name == "assign":
+            initial |= self._assignment()
+        return ACTIONS[name].form(actor=self.actor, auto_id=f"{name}_%s", initial=initial, **self._extra(name))
+
+    def _extra(self, name: str) -> dict[str, Any]:
+        if name in ("edit", "assign"):
+            return {"choices": self.choices, "ticket": self.ticket}
+        return {"ticket": self.ticket} if name == "comment" else {}
+
+    def _assignment(self) -> dict[str, str]:
+        return {"team": str(self.ticket.team_id or ""), "assignee": str(self.ticket.assignee_id or "")}
+
+    def _files(self) -> list[Attachment]:
+        files = Attachment.objects.filter(
+            tenant_id=self.actor.tenant_id, ticket_id=self.ticket.pk, removed_at__isnull=True
+        )
+        if not allows(self.actor, "ticket.read_internal", self.ticket):
+            files = files.filter(audience=Audience.PUBLIC)
+        return list(files.order_by("created_at"))
+
+    def _related(self) -> dict[str, Any]:
+        """Watchers, links in both directions, parent and children; of other tickets only visible ones."""
+        ticket, actor = self.ticket, self.actor
+        watchers = list(
+            Watcher.objects.filter(tenant_id=actor.tenant_id, ticket_id=ticket.pk)
+            .select_related("person")
+            .order_by("person__name")
+        )
+        if not allows(actor, "ticket.manage_watchers", ticket):
+            mine = [w for w in watchers if w.person_id == actor.person_id]
+            return {"watchers": [], "watching": bool(mine), "links": [], "parent": None, "children": []}
+        links = list(
+            TicketLink.objects.filter(tenant_id=actor.tenant_id, source_id=ticket.pk)
+            | TicketLink.objects.filter(tenant_id=actor.tenant_id, target_id=ticket.pk)
+        )
+        wanted = {link.source_id for link in links} | {link.target_id for link in links} | {ticket.parent_id}
+        tickets = visible_to(actor, Ticket.objects.all())
+        others = {t.pk: t for t in tickets.filter(pk__in=wanted - {None, ticket.pk})}
+        shown = []
+        for link in sorted(links, key=lambda link: link.created_at):
+            outgoing = link.source_id == ticket.pk
+            other = others.get(link.target_id if outgoing else link.source_id)
+            if other is not None:
+                shown.append({"link": link, "other": other, "outgoing": outgoing})
+        return {
+            "watchers": watchers,
+            "watching": any(w.person_id == actor.person_id for w in watchers),
+            "links": shown,
+            "parent": others.get(ticket.parent_id) if ticket.parent_id else None,
+            "children": list(tickets.filter(parent_id=ticket.pk).order_by("number")[:50]),
+        }

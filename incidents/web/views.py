@@ -1,0 +1,151 @@
+"""The pages of incidents: log one, read one with its story, act on it, and one's own requests."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.files.storage import default_storage
+from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from incidents.commands import open_incident
+from incidents.flow import KIND
+from incidents.web import forms
+from incidents.web.actions import ACTIONS
+from incidents.web.page import IncidentPage
+from itsm.access.decide import allows, authorize, visible_to
+from itsm.api.errors import status_of
+from itsm.kernel.actor import Actor
+from itsm.kernel.errors import Conflict, DomainError, Forbidden, NotFound
+from itsm.tickets import queue
+from itsm.tickets.commands import attach_file
+from itsm.tickets.models import Attachment, Audience, Ticket
+from itsm.web.pages import TenantRequest, refused, tenant_page
+
+
+def find(actor: Actor, number: str) -> Ticket:
+    """The incident with this human number. Raises NotFound for an unknown or invisible one."""
+    related = ("requester", "opened_by", "assignee", "team", "service", "category")
+    tickets = visible_to(actor, Ticket.objects.select_related(*related))
+    ticket: Ticket | None = tickets.filter(number=number.upper(), kind=KIND).first()
+    if ticket is None:
+        raise NotFound
+    return ticket
+
+
+@tenant_page
+@require_safe
+def incident(request: TenantRequest, number: str) -> HttpResponse:
+    """The incident with its story and with what may be done now."""
+    return IncidentPage(request, find(request.actor, number)).response()
+
+
+@tenant_page
+@require_http_methods(["GET", "HEAD", "POST"])
+def act(request: TenantRequest, number: str, name: str) -> HttpResponseBase:
+    """Do one thing. A refusal shows the page again with everything that was typed; success leads back to the page."""
+    action = ACTIONS.get(name)
+    if action is None:
+        raise Http404
+    ticket = find(request.actor, number)
+    if request.method != "POST":
+        return redirect("incident", ticket.number)
+    page = IncidentPage(request, ticket)
+    form = page.bind(name)
+    if not form.is_valid():
+        return page.response(400)
+    try:
+        shown = action.run(request.actor, ticket, form.cleaned_data, form) or ticket
+    except Forbidden:
+        # What the page never offered is no mistake in a form: the plain refusal, with its right.
+        raise
+    except Conflict as error:
+        refused(request, error)
+        page = IncidentPage(request, find(request.actor, number))
+        page.conflict(name, form)
+        return page.response(status_of(error))
+    except DomainError as error:
+        refused(request, error)
+        form.refuse(error)
+        return page.response(status_of(error))
+    messages.success(request, f"{shown.number}: {action.done}")
+    if not visible_to(request.actor, Ticket.objects.filter(pk=shown.pk)).exists():
+        # Handed to a restricted team: it is out of sight now.
+        return redirect("home")
+    return redirect("incident", shown.number)
+
+
+@tenant_page
+@require_http_methods(["GET", "HEAD", "POST"])
+def new(request: TenantRequest) -> HttpResponseBase:
+    """Log an incident."""
+    authorize(request.actor, "incident.create")
+    if request.method != "POST":
+        return render(request, "incidents/new.html", {"form": forms.NewForm(actor=request.actor)})
+    form = forms.NewForm(request.POST, request.FILES, actor=request.actor)
+    status = 400
+    if form.is_valid():
+        try:
+            ticket = _open(request.actor, form.cleaned_data)
+        except DomainError as error:
+            refused(request, error)
+            form.refuse(error)
+            status = status_of(error)
+        else:
+            messages.success(request, _("%(number)s is logged.") % {"number": ticket.number})
+            if not visible_to(request.actor, Ticket.objects.filter(pk=ticket.pk)).exists():
+                return redirect("home")
+            return redirect("incident", ticket.number)
+    return render(request, "incidents/new.html", {"form": form}, status=status)
+
+
+def _open(actor: Actor, data: dict[str, Any]) -> Ticket:
+    requester = data.get("requester")
+    ticket = open_incident(
+        actor=actor,
+        title=data["title"],
+        description=data["description"],
+        impact=data["impact"],
+        urgency=data["urgency"],
+        requester_id=requester.pk if requester else None,
+        service_id=data["service"],
+        category_id=data["category"],
+        team_id=data.get("team"),
+        assignee_id=data.get("assignee"),
+    )
+    upload = data["file"]
+    if upload:
+        attach_file(actor=actor, ticket_id=ticket.pk, name=upload.name, content=upload.file, size=upload.size)
+    return ticket
+
+
+@tenant_page
+@require_safe
+def mine(request: TenantRequest) -> HttpResponse:
+    """What I asked for, changed last first."""
+    given = {"requester": ["me"], "sort": ["-updated"], "after": [request.GET.get("after", "")]}
+    page = queue.page(request.actor, queue.parse(request.actor, given))
+    return render(request, "incidents/mine.html", {"page": page, "later": bool(request.GET.get("after"))})
+
+
+@tenant_page
+@require_safe
+def download(request: TenantRequest, number: str, file_id: UUID) -> HttpResponseBase:
+    """A file of an incident, inert: saved, never shown, and without any right if a browser shows it all the same."""
+    ticket = find(request.actor, number)
+    files = Attachment.objects.filter(tenant_id=request.actor.tenant_id, ticket_id=ticket.pk, removed_at__isnull=True)
+    if not allows(request.actor, "ticket.read_internal", ticket):
+        files = files.filter(audience=Audience.PUBLIC)
+    file = files.filter(pk=file_id).first()
+    if file is None:
+        raise NotFound
+    content = default_storage.open(file.storage_key)
+    response = FileResponse(content, as_attachment=True, filename=file.name, content_type=file.content_type)
+    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Cache-Control"] = "private, no-store"
+    return response
