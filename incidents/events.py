@@ -18,6 +18,7 @@ KINDS = (
     kind("incident.canceled", "state", texts="reason"),
     kind("incident.merged", "state target"),
     kind("incident.absorbed", "duplicate watchers"),
-    # History that was recorded elsewhere: what the other system said, row by row.
-    kind("incident.imported", "state", "changes", texts="title"),
+    # History that was recorded elsewhere, row by row: our state before and after (the first of a ticket has none before),
+    # the fields that changed as [old, new], and under "source" what the other system said in its own words.
+    kind("incident.imported", "state source", "changes", texts="title description close_notes"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 import psycopg
+import pytest
 from django.apps import apps
 from django.conf import settings
 from django.db import connections
@@ -40,6 +42,14 @@ class CommittedDatabase:
     def connect(self, role: str = "app", *, autocommit: bool = True) -> psycopg.Connection[Any]:
         """A raw connection as one of the three roles, past Django. The caller closes it."""
         return psycopg.connect(self.urls[role], autocommit=autocommit)
+
+    def superuser(self) -> psycopg.Connection[Any]:
+        """A raw connection as the cluster's superuser; skips the test where the database is not our own."""
+        secrets = Path(os.environ.get("VIABLE_STATE", "/nonexistent")) / "secrets.json"
+        if not secrets.exists():
+            pytest.skip("no superuser of this database is known: it is not the embedded one")
+        password = json.loads(secrets.read_text(encoding="utf-8"))["postgres"]
+        return psycopg.connect(make_conninfo(self.urls["owner"], user="postgres", password=password), autocommit=True)
 
     def thread(self, function: Callable[[], Any]) -> threading.Thread:
         """Start ``function`` in a thread whose Django connections (as the app role) are closed when it ends."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 if TYPE_CHECKING:
+    from itsm.events.history import PastEvent
     from itsm.events.models import Event
 
 
@@ -27,7 +28,7 @@ def _instant(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def event_digest(event: Event) -> bytes:
+def event_digest(event: Event | PastEvent) -> bytes:
     """SHA-256 of the event's content and of the previous event's digest."""
     content: list[Any] = [
         str(event.tenant_id),

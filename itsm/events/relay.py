@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Protocol
 from uuid import UUID
 
 from django.db import transaction
@@ -15,8 +16,10 @@ from django.db.models import F
 
 from itsm.events.bus import wiring
 from itsm.events.digest import seal_digest
-from itsm.events.models import Delivery, DeliveryStatus, Event, FeedEntry, FeedHead, Outbox, Seal
+from itsm.events.models import Delivery, DeliveryStatus, FeedHead, Outbox, Seal
 from itsm.kernel import clock
+from itsm.kernel.ids import new_id
+from itsm.tenancy.bulk import insert_rows
 from itsm.tenancy.context import tenant
 from itsm.tenancy.roles import database_role
 
@@ -79,14 +82,21 @@ def _seal_batch() -> int:
     return len(events)
 
 
-def seal(head: FeedHead, events: Sequence[Event]) -> None:
+class Sealable(Protocol):
+    """What the feed needs of an event."""
+
+    pk: UUID
+    digest: bytes
+
+
+def seal(head: FeedHead, events: Sequence[Sealable]) -> None:
     """Append ``events``, in this order, to the feed whose locked head is ``head``, as one sealed batch."""
     first = head.position + 1
-    FeedEntry.objects.bulk_create(
-        [
-            FeedEntry(tenant_id=head.tenant_id, position=first + offset, event_id=event.pk)
-            for offset, event in enumerate(events)
-        ]
+    insert_rows(
+        "events_feedentry",
+        {"id": "uuid", "position": "bigint", "event_id": "uuid"},
+        [{"id": new_id(), "position": first + offset, "event_id": event.pk} for offset, event in enumerate(events)],
+        {"tenant_id": head.tenant_id},
     )
     digest = seal_digest(head.digest, first, [event.digest for event in events])
     head.batch += 1

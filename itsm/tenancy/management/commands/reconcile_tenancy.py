@@ -11,6 +11,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
+from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.writer import MigrationWriter
 
@@ -81,17 +82,14 @@ class Command(BaseCommand):
 
 def write_migration(app: str, steps: Sequence[Step]) -> Path:
     """Write an ordinary migration of ``app`` that makes ``steps`` on tables in use; answers its path."""
-    loader = MigrationLoader(None, ignore_no_initial=True)
+    loader = MigrationLoader(None)
     parent = max(name for label, name in loader.graph.leaf_nodes(app) if label == app)
     number = int(parent.split("_", 1)[0]) + 1
     statements = [statement for step in steps for statement in step.online]
     operations = "\n".join(
         f"        migrations.RunSQL([{statement!r}], migrations.RunSQL.noop)," for statement in statements
     )
-    migration = type("Migration", (loader.disk_migrations[app, parent].__class__,), {})(
-        f"{number:04d}_tenant_keys", app
-    )
-    path = Path(MigrationWriter(migration).path)
+    path = Path(MigrationWriter(Migration(f"{number:04d}_tenant_keys", app)).path)
     if path.exists():
         raise CommandError(f"{path} exists already.")
     path.write_text(_HEADER.format(app=app, parent=parent, operations=operations), encoding="utf-8")
