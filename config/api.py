@@ -8,6 +8,7 @@ from itsm.api.urls import nowhere
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("incidents.api.urls")),
+    path("", include("incidents.api.report")),
     path("", include("itsm.api.urls")),
     *nowhere,
 ]

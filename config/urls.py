@@ -11,6 +11,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz/ready", health.ready, name="health-ready"),
     path("api/v1/", include("config.api")),
     path("incidents/", include("incidents.web.urls")),
+    path("reports/", include("incidents.web.report")),
     path("", include("itsm.web.urls")),
 ]
 

@@ -179,7 +179,9 @@ class Desk:
                 channel=story.channel,
             )
             if story.team:
-                assign_ticket(actor=self.system, ticket_id=ticket.pk, team_id=self.teams[story.team])
+                # Only its members know a restricted team; everything else is dispatched by the desk.
+                dispatcher = self._actor(worker if story.team == "People & HR" else "agent")
+                assign_ticket(actor=dispatcher, ticket_id=ticket.pk, team_id=self.teams[story.team])
         steps = story.steps[: len(story.steps) // 2] if last_round else story.steps
         for step in steps:
             moment += timedelta(minutes=step.after)

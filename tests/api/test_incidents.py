@@ -89,9 +89,7 @@ def prepared(desk: Desk, agent: Caller, before: list[str]) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(("verb", "body", "before", "state"), VERBS)
-def test_verb(
-    acme: Desk, agent: Caller, verb: str, body: dict[str, Any], before: list[str], state: str
-) -> None:
+def test_verb(acme: Desk, agent: Caller, verb: str, body: dict[str, Any], before: list[str], state: str) -> None:
     address, tag = prepared(acme, agent, before)
     if verb == "assign":
         body = {"team": str(acme.teams["apps"].pk), "assignee": str(acme.people["agent"].pk)}
@@ -152,7 +150,9 @@ def test_patch_changes_fields_and_never_a_state(acme: Desk, agent: Caller) -> No
     ]
     problem(agent.patch(f"incidents/{ticket.pk}/", {"title": "x"}), 428, "precondition_required")
     problem(agent.patch(f"incidents/{ticket.pk}/", {"title": "x"}, If_Match='"1"'), 412, "stale_version")
-    problem(Caller(acme, "requester").patch(f"incidents/{ticket.pk}/", {"title": "x"}, If_Match='"2"'), 403, "forbidden")
+    problem(
+        Caller(acme, "requester").patch(f"incidents/{ticket.pk}/", {"title": "x"}, If_Match='"2"'), 403, "forbidden"
+    )
     assert footprint(acme) == then
 
 
@@ -160,7 +160,9 @@ def test_requesters_log_for_themselves_and_read_no_internals(acme: Desk, agent: 
     made = requester.post("incidents/", {"title": "Help"}).json()
     assert not {"opened_by", "parent", "duplicate_of", "reassignment_count"} & set(made)
     assert made["allowed_verbs"] == ["cancel", "comment", "attach", "watch"]
-    assert {"opened_by", "parent", "duplicate_of", "reassignment_count"} <= set(agent.get(f"incidents/{made['id']}/").json())
+    assert {"opened_by", "parent", "duplicate_of", "reassignment_count"} <= set(
+        agent.get(f"incidents/{made['id']}/").json()
+    )
     then = footprint(acme)
     other = {"title": "x", "requester": str(acme.people["colleague"].pk)}
     assert problem(requester.post("incidents/", other), 403, "forbidden")["permission"] == "incident.create_for_others"
@@ -225,5 +227,5 @@ def test_links_watchers_timeline(acme: Desk, agent: Caller, requester: Caller) -
         "name": "requester of acme",
     }
     page = agent.get(f"incidents/{first.pk}/timeline/?limit=2").json()
-    assert [entry["sequence"] for entry in agent.get(page["next"]).json()["results"]][0] == 3
+    assert agent.get(page["next"]).json()["results"][0]["sequence"] == 3
     assert "secret" not in requester.get(f"incidents/{first.pk}/timeline/").content.decode()
