@@ -133,14 +133,21 @@ class StartedEngine(Engine):
         log = self.box / f"{verb}.log"
         for attempt in range(attempts):
             with log.open("wb") as file:
-                # Through a file: what the starter leaves running must not hold our pipe.
-                done = subprocess.run(
-                    [self.starter, verb], env={**os.environ, "BOX": str(self.box)}, timeout=seconds, check=False,
+                # Through a file: what the starter leaves running must not hold our pipe. In a group of its own, so that
+                # an interrupted starter takes its children along.
+                process = subprocess.Popen(
+                    [self.starter, verb], env={**os.environ, "BOX": str(self.box)}, start_new_session=True,
                     stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
                 )  # fmt: skip
-            if done.returncode == 0:
+                try:
+                    status = process.wait(seconds)
+                except BaseException:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+                    raise
+            if status == 0:
                 return
-            say(f"{verb}: exit status {done.returncode}, attempt {attempt + 1} of {attempts}")
+            say(f"{verb}: exit status {status}, attempt {attempt + 1} of {attempts}")
         raise Failed(f"{self.starter} {verb} failed:\n{log.read_text(errors='replace')[-2000:]}")
 
     def start(self) -> None:
@@ -149,7 +156,7 @@ class StartedEngine(Engine):
         self.box.mkdir(parents=True, exist_ok=True)
         self._starter("prepare", 900, attempts=2)
         say("engine prepared")
-        shutil.rmtree(self.folder / "viable", ignore_errors=True)
+        self._clear()
         self.copy()
         self._wheels()
         say("wheels at hand")
@@ -159,7 +166,6 @@ class StartedEngine(Engine):
     def _wheels(self) -> None:
         """Fetch the wheels for the image's Python here, because nothing inside can reach an index."""
         target = self.folder / "wheels"
-        shutil.rmtree(target, ignore_errors=True)
         command = [
             sys.executable,
             "-m",
@@ -197,11 +203,14 @@ class StartedEngine(Engine):
             except (Failed, subprocess.TimeoutExpired, OSError) as error:
                 say(f"the engine did not stop by itself: {error}")
             self._end_processes()
-        shutil.rmtree(self.folder / "viable", ignore_errors=True)
-        shutil.rmtree(self.folder / "wheels", ignore_errors=True)
-        shutil.rmtree(self.folder / "backup", ignore_errors=True)
+        self._clear()
         if self.temporary:
             self._remove_box()
+
+    def _clear(self) -> None:
+        """Remove what this check put into the box's shared folder, also what an earlier one that was killed left there."""
+        for name in ("viable", "wheels", "backup"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def _end_processes(self) -> None:
         deadline = time.monotonic() + 20
