@@ -177,6 +177,6 @@ def _number(row: Row, position: int | None, source: Source) -> str | None:
     if position is None or position >= len(row.cells):
         return None
     number = row.cells[position].strip()
-    if number in source.mapping.missing or "\ufffd" in number or len(number) > 70:
+    if row.fault is not None and "\ufffd" in number:
         return None
-    return number
+    return number if number not in source.mapping.missing and len(number) <= 70 else None
