@@ -92,5 +92,6 @@ declare(
     kind("team.created", "team", "restricted"),
     kind("team.changed", "team fields"),
     kind("organisation.created", "organisation"),
+    kind("organisation.changed", "organisation fields"),
     kind("texts.retired", "tickets texts before"),
 )
