@@ -93,5 +93,7 @@ declare(
     kind("team.changed", "team fields"),
     kind("organisation.created", "organisation"),
     kind("organisation.changed", "organisation fields"),
-    kind("texts.retired", "tickets texts before"),
+    # A chain of automatic reactions reached the cap; ``event`` is its last link, ``reaction`` what did not run.
+    kind("reaction.stopped", "reaction event depth"),
+    kind("texts.retired", "tickets before"),
 )

@@ -63,11 +63,12 @@ class EventAdmin(ReadOnlyAdmin):
         if seen is not None:
             events = events.filter(Q(ticket__isnull=True) | seen)
         names = Person.objects.filter(tenant_id=request.actor.tenant_id, pk=OuterRef("actor_id")).values("name")
-        return events.annotate(actor_name=Subquery(names[:1]))
+        named: QuerySet[Any] = events.annotate(actor_name=Subquery(names[:1]))
+        return named
 
     @admin.display(description=_("who"))
     def who(self, event: Any) -> str:
-        return event.actor_name or event.actor_label
+        return str(event.actor_name or event.actor_label)
 
     @admin.display(description=_("content"))
     def content(self, event: Event) -> str:

@@ -66,7 +66,7 @@ class PersonAdmin(CommandAdmin):
         return person
 
     def update(self, actor: Actor, row: Any, data: dict[str, Any]) -> None:
-        given = {name: data[name] for name in ("name", "language", "time_zone") if name in data}
+        given: dict[str, Any] = {name: data[name] for name in ("name", "language", "time_zone") if name in data}
         if "organisation" in data:
             given["organisation_id"] = data["organisation"].pk if data["organisation"] else None
         if given:

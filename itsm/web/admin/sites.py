@@ -33,7 +33,7 @@ class TenantAdminSite(admin.AdminSite):
         actor = getattr(request, "actor", None)
         return actor is not None and allows(actor, "settings.read")
 
-    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """No redirect to a login of the admin's own: outside a tenant there is no such page, inside the right decides."""
 
         def inner(request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
