@@ -17,6 +17,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.dev")
 
 from django.conf import settings
 
+from config import heartbeat
+
 logger = logging.getLogger(__name__)
 
 
@@ -54,7 +56,7 @@ app.conf.update(
     worker_soft_shutdown_timeout=20,
     timezone="UTC",
     enable_utc=True,
-    imports=["itsm.api.tasks", "itsm.events.tasks", "incidents.tasks"],
+    imports=["itsm.api.tasks", "itsm.events.tasks", "itsm.tickets.tasks", "incidents.tasks"],
     beat_schedule={
         # `expires`: a sweep that could not start in time is replaced by the next one and never piles up.
         "relay": {"task": "itsm.events.tasks.relay_all", "schedule": 1.0, "options": {"expires": 2}},
@@ -64,9 +66,11 @@ app.conf.update(
             "schedule": 3600.0,
             "options": {"expires": 3600},
         },
+        "retention": {"task": "itsm.tickets.tasks.retire_all", "schedule": 3600.0, "options": {"expires": 3600}},
         "auto_close": {"task": "incidents.tasks.auto_close_all", "schedule": 300.0, "options": {"expires": 300}},
     },
 )
+heartbeat.install(app)
 
 
 class TenantTask(Task):  # type: ignore[type-arg]
@@ -95,20 +99,26 @@ class TenantTask(Task):  # type: ignore[type-arg]
             return super().__call__(*args, **kwargs)
 
 
+#: After a failure the broker is left alone for this long; each further failure doubles it, up to the last value.
+_SILENCE = (5.0, 300.0)
 _silent_until = 0.0
+_silence = _SILENCE[0]
 
 
 def wake_relay(tenant_id: UUID) -> None:
-    """The fast path: ask a worker to relay this tenant now. A broker that is down costs one short wait every 5 s, nothing else."""
-    global _silent_until
+    """The fast path: ask a worker to relay this tenant now. A broker that is down costs one short wait, then none for a while."""
+    global _silent_until, _silence
     if time.monotonic() < _silent_until:
         return
     try:
         app.send_task("itsm.events.tasks.relay_tenant", args=[str(tenant_id)], expires=30, retry=False)
     except (OSError, OperationalError, RedisError) as error:
         # The sweep is the truth: a broker that is down must not trouble the user whose change is committed.
-        _silent_until = time.monotonic() + 5
+        _silent_until = time.monotonic() + _silence
+        _silence = min(_silence * 2, _SILENCE[1])
         logger.warning("the broker cannot be reached, the sweep will deliver: %s", error)
+    else:
+        _silence = _SILENCE[0]
 
 
 @worker_init.connect

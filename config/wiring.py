@@ -35,6 +35,7 @@ def connect() -> None:
     wiring.subscribe(
         ("incident.started", "incident.held", "incident.resumed", "incident.resolved"), reactions.cascade_to_children
     )
+    wiring.subscribe(("ticket.texts_removed",), reactions.remove_notes)
     # After it, at least once.
     wiring.consume(Consumer("search.index", ("ticket.", "incident."), search.index_event))
     wiring.wake_relay = wake_relay

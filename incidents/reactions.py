@@ -24,6 +24,14 @@ def resume_on_reply(work: UnitOfWork, event: Event) -> None:
         resume_incident(actor=system, ticket_id=ticket.pk, cause=event)
 
 
+def remove_notes(_work: UnitOfWork, event: Event) -> None:
+    """The resolution notes go with the other texts of the ticket, or with those of the person who wrote them."""
+    notes = Incident.objects.filter(ticket_id=event.ticket_id)
+    if person := event.payload.get("person"):
+        notes = notes.filter(resolved_by_id=person)
+    notes.update(close_notes="")
+
+
 def cascade_to_children(work: UnitOfWork, event: Event) -> None:
     """Children follow their parent into In Progress, On Hold (except awaiting caller) and Resolved."""
     children = Ticket.objects.filter(parent_id=event.ticket_id, kind=KIND).order_by("pk")

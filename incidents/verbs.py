@@ -26,7 +26,7 @@ _SPINE = {
 ALL = (*FLOW.moves, *_SPINE, "follow_up")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Row:
     """The few columns of a ticket that decide about verbs."""
 

@@ -19,10 +19,11 @@ from itsm.tickets.links import links_of
 from itsm.tickets.models import Category, Service, Ticket
 
 _OWN = (
-    "id number title description state state_category impact urgency priority requester_id assignee_id team_id service_id "
-    "category_id channel due_at opened_at updated_at resolved_at closed_at reopen_count version "
-    "opened_by_id reassignment_count parent_id duplicate_of_id"
-).split()
+    *("id", "number", "title", "description", "state", "state_category", "impact", "urgency", "priority", "channel"),
+    *("requester_id", "assignee_id", "team_id", "service_id", "category_id"),
+    *("due_at", "opened_at", "updated_at", "resolved_at", "closed_at", "reopen_count", "version"),
+    *("opened_by_id", "reassignment_count", "parent_id", "duplicate_of_id"),
+)
 _NAMES = ("requester__name", "assignee__name", "team__name", "service__name", "category__name")
 COLUMNS = (*_OWN, *_NAMES)
 _REFERENCES = ("requester", "assignee", "team", "service", "category")
@@ -34,6 +35,8 @@ FIELDS = (
     "title",
     "description",
     "state",
+    "state_label",
+    "state_category",
     "hold_reason",
     "impact",
     "urgency",
@@ -95,13 +98,8 @@ def _one(
     subject = Row(row["id"], row["requester_id"], row["team_id"], row["state"], row["state_category"])
     shown: dict[str, Any] = {name: row[name] for name in fields if name in row}
     shown["id"] = row["id"]
-    if "state" in fields:
-        shown["state"] = {
-            "code": state.code,
-            "key": state.key,
-            "label": str(state.label),
-            "category": row["state_category"],
-        }
+    if "state_label" in fields:
+        shown["state_label"] = str(state.label)
     # A requester's own ticket may have gone to a restricted team: neither it nor its member is named.
     hidden = row["team_id"] in actor.hidden_teams
     for name in _REFERENCES:
@@ -149,7 +147,9 @@ def show(
 
 
 def _people(actor: Actor, ids: set[UUID]) -> dict[UUID, dict[str, Any]]:
-    rows = Person.objects.filter(tenant_id=actor.tenant_id, pk__in=ids).values("id", "name", "email_key", "organisation_id")
+    rows = Person.objects.filter(tenant_id=actor.tenant_id, pk__in=ids).values(
+        "id", "name", "email_key", "organisation_id"
+    )
     found = {row["id"]: row for row in rows}
     organisations = dict(
         Organisation.objects.filter(
@@ -171,7 +171,9 @@ def _people(actor: Actor, ids: set[UUID]) -> dict[UUID, dict[str, Any]]:
 
 def _plain(model: type[Any], *columns: str) -> Callable[[Actor, set[UUID]], dict[UUID, dict[str, Any]]]:
     def load(actor: Actor, ids: set[UUID]) -> dict[UUID, dict[str, Any]]:
-        return {row["id"]: row for row in model.objects.filter(tenant_id=actor.tenant_id, pk__in=ids).values("id", *columns)}
+        return {
+            row["id"]: row for row in model.objects.filter(tenant_id=actor.tenant_id, pk__in=ids).values("id", *columns)
+        }
 
     return load
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -11,8 +11,8 @@ from incidents.commands.opening import CHANNELS
 from incidents.flow import FLOW
 from incidents.models import CloseCode, HoldReason
 from incidents.verbs import ALL
-from itsm.api.views.on_tickets import LinkOut
 from itsm.api.shapes import Named, OneOf, Outgoing, Reference, Shape, Text, Whole
+from itsm.api.views.on_tickets import LinkOut
 from itsm.kernel.texts import TITLE_MAX
 from itsm.tickets.models import StateCategory
 
@@ -20,7 +20,7 @@ from itsm.tickets.models import StateCategory
 class Level(Whole):
     """1 (high), 2 (medium) or 3 (low)."""
 
-    def __init__(self, **kwargs: object) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(min_value=1, max_value=3, **kwargs)
 
 
@@ -105,16 +105,7 @@ class FollowUp(Shape):
 class Parent(Shape):
     """The incident to follow (id or number), or null for none."""
 
-    parent = Text(max_length=40, allow_null=True)
-
-
-class StateOut(Outgoing):
-    """A state: ServiceNow's code, a stable key, a label in the reader's language, and what it means to clocks."""
-
-    code = serializers.ChoiceField(choices=list(FLOW.states))
-    key = serializers.ChoiceField(choices=[state.key for state in FLOW.states.values()])
-    label = serializers.CharField()
-    category = serializers.ChoiceField(choices=StateCategory.values)
+    parent = Text(max_length=40, allow_null=True)  # type: ignore[assignment]
 
 
 class IncidentOut(Outgoing):
@@ -124,7 +115,9 @@ class IncidentOut(Outgoing):
     number = serializers.CharField(required=False)
     title = serializers.CharField(required=False)
     description = serializers.CharField(required=False)
-    state = StateOut(required=False)
+    state = serializers.ChoiceField(choices=sorted(FLOW.states), required=False, help_text="ServiceNow's code.")
+    state_label = serializers.CharField(required=False, help_text="The state in the caller's language.")
+    state_category = serializers.ChoiceField(choices=StateCategory.values, required=False)
     hold_reason = serializers.ChoiceField(choices=HoldReason.values, allow_null=True, required=False)
     impact = serializers.IntegerField(min_value=1, max_value=3, required=False)
     urgency = serializers.IntegerField(min_value=1, max_value=3, required=False)
@@ -147,6 +140,6 @@ class IncidentOut(Outgoing):
     allowed_verbs = serializers.ListField(child=serializers.ChoiceField(choices=list(ALL)), required=False)
     links = LinkOut(many=True, required=False)
     opened_by = serializers.UUIDField(allow_null=True, required=False, help_text="Readers of internal notes only.")
-    parent = serializers.UUIDField(allow_null=True, required=False, help_text="Readers of internal notes only.")
+    parent = serializers.UUIDField(allow_null=True, required=False, help_text="Readers of internal notes only.")  # type: ignore[assignment]
     duplicate_of = serializers.UUIDField(allow_null=True, required=False, help_text="Readers of internal notes only.")
     reassignment_count = serializers.IntegerField(required=False, help_text="Readers of internal notes only.")

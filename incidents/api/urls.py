@@ -11,7 +11,11 @@ from itsm.api.routes import route, ticket_routes
 urlpatterns: list[URLPattern] = [
     *route("incidents/", IncidentsView, "incidents"),
     *route("incidents/<str:key>/", IncidentView, "incident"),
-    *(pattern for name, view in VERBS.items() for pattern in route(f"incidents/<str:key>/{name}/", view, f"incident-{name}")),
+    *(
+        pattern
+        for name, view in VERBS.items()
+        for pattern in route(f"incidents/<str:key>/{name}/", view, f"incident-{name}")
+    ),
     *route("incidents/<str:key>/follow-up/", FollowUpView, "incident-follow-up"),
     *ticket_routes("incidents", KIND),
 ]

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
+from rest_framework.request import Request
+from rest_framework.response import Response
+
 from incidents import commands
 from incidents.api import shapes
 from incidents.api.represent import EXPAND, FIELDS, represent, rows_of, show
@@ -22,8 +25,6 @@ from itsm.kernel.errors import NotFound
 from itsm.tickets.commands import assign_ticket, set_parent, update_ticket
 from itsm.tickets.fetch import read_ticket
 from itsm.tickets.models import StateCategory, Ticket
-from rest_framework.request import Request
-from rest_framework.response import Response
 
 TAG = "incidents"
 SORTS = {
@@ -172,7 +173,9 @@ class IncidentView(ApiView):
     )
     def patch(self, request: Request, key: str) -> Response:
         given = self.body(shapes.IncidentChanges)
-        changes = {f"{name}_id" if name in {"service", "category", "requester"} else name: v for name, v in given.items()}
+        changes = {
+            f"{name}_id" if name in {"service", "category", "requester"} else name: v for name, v in given.items()
+        }
         ticket = update_ticket(
             actor=self.actor,
             ticket_id=queries.find_id(self.actor, key, KIND),
@@ -234,14 +237,14 @@ def _assign(view: ApiView, given: dict[str, Any], **common: Any) -> Ticket:
 
 def _parent(view: ApiView, given: dict[str, Any], **common: Any) -> Ticket:
     read_ticket(view.actor, common["ticket_id"], KIND)
-    return set_parent(**common, parent_id=queries.ticket_id(view.actor, "parent", given["parent"]))
+    parent = given["parent"]
+    return set_parent(**common, parent_id=queries.ticket_id(view.actor, "parent", parent) if parent else None)
 
 
 def _merge(view: ApiView, given: dict[str, Any], **common: Any) -> Ticket:
     # What the address names comes before what the body names: a stranger learns nothing about either.
     read_ticket(view.actor, common["ticket_id"], KIND)
     into = queries.ticket_id(view.actor, "into", given["into"])
-    assert into is not None
     return commands.merge_incident(**common, into_id=into)
 
 

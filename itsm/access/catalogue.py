@@ -91,6 +91,7 @@ _TABLE = """
     person.read                   - A A A A A A A
     person.manage                 - - - - A - - A
     person.erase                  - - - - A - - A
+    text.retire                   - - - - - - - A
     grant.manage                  - - - - A - - A
     service.read                  A A A A A A A A
     service.manage                - - A A A - - A

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import IntegrityError, OperationalError
 from django.http import Http404, HttpRequest, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
@@ -85,7 +86,7 @@ def _other_problem(request: HttpRequest, error: Exception) -> dict[str, Any]:
         return problem_body(request, 403, "forbidden", "You may not do this.")
     if isinstance(error, RequestDataTooBig):
         return problem_body(request, 413, "too_large", "The body is too large.")
-    if isinstance(error, SuspiciousOperation | UnreadablePostError):
+    if isinstance(error, SuspiciousOperation | UnreadablePostError | MultiPartParserError):
         return problem_body(request, 400, "malformed_request", "The request cannot be read.")
     if isinstance(error, IntegrityError):
         logger.warning("a constraint refused a write", exc_info=error)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -56,17 +55,17 @@ def tickets(actor: Actor, given: Mapping[str, str], kind: str) -> QuerySet[Any]:
     return queue.tickets_for(actor, replace(query, kinds=(kind,)))
 
 
-def ticket_id(actor: Actor, field: str, value: str | None) -> UUID | None:
+def ticket_id(actor: Actor, field: str, value: str) -> UUID:
     """The id that a body's reference means: an id as it is, a human number looked up among the visible tickets."""
-    if value is None:
-        return None
     if is_uuid(value):
         return UUID(value)
     found = None
     if value.isascii() and value.isalnum():
         found = visible_to(actor, Ticket.objects.filter(number=value.upper())).values_list("pk", flat=True).first()
     if found is None:
-        raise Invalid.one(field, "unknown_reference", f"{field} must be the id or the number of a ticket that you can see.")
+        raise Invalid.one(
+            field, "unknown_reference", f"{field} must be the id or the number of a ticket that you can see."
+        )
     return UUID(str(found))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from itsm.api.views import on_tickets
+from itsm.api.views import files, on_tickets
 from itsm.api.views.base import ApiView
 
 
@@ -28,10 +28,13 @@ def ticket_routes(plural: str, kind: str) -> list[URLPattern]:
             ("links", on_tickets.LinksView),
             ("links/<str:link>", on_tickets.LinkView),
             ("timeline", on_tickets.TimelineView),
+            ("attachments", files.AttachmentsView),
+            ("attachments/<str:file>", files.AttachmentView),
+            ("attachments/<str:file>/content", files.ContentView),
         )
         for pattern in route(
             f"{plural}/<str:key>/{address}/",
             on_tickets.described(view, plural, kind),
-            f"{kind}-{address.replace('/<str:', '-').rstrip('>')}",
+            f"{kind}-{'-'.join(part for part in address.split('/') if '<' not in part)}{'-one' if '<' in address else ''}",
         )
     ]

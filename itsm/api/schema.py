@@ -48,7 +48,7 @@ class Problem(Outgoing):
     code = serializers.CharField()
     detail = serializers.CharField()
     request_id = serializers.CharField()
-    errors = ProblemErrorOut(many=True, required=False)
+    errors = ProblemErrorOut(many=True, required=False)  # type: ignore[assignment]  # DRF collects fields
     violations = ViolationOut(many=True, required=False)
     permission = serializers.CharField(required=False, help_text="The right that is missing.")
     allowed = serializers.ListField(
@@ -169,7 +169,12 @@ class Bearer(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     def get_security_definition(self, auto_schema: AutoSchema) -> Any:
         return [
             {"type": "http", "scheme": "bearer", "description": "A token made in your profile or by POST /tokens/."},
-            {"type": "apiKey", "in": "cookie", "name": "sessionid", "description": "The browser; writes need X-CSRFToken."},
+            {
+                "type": "apiKey",
+                "in": "cookie",
+                "name": "sessionid",
+                "description": "The browser; writes need X-CSRFToken.",
+            },
         ]
 
 
@@ -180,7 +185,9 @@ class StrictBody(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
     match_subclasses = True
 
     def map_serializer(self, auto_schema: AutoSchema, direction: Any) -> Any:
-        mapped = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        mapped = auto_schema._map_serializer(  # type: ignore[no-untyped-call]
+            self.target, direction, bypass_extensions=True
+        )
         return {**mapped, "additionalProperties": False}
 
 

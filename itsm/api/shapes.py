@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from rest_framework import serializers
@@ -16,7 +16,7 @@ class Shape(serializers.Serializer[Any]):
     """A body whose fields are exactly the declared ones: an unknown field is an error, not a silence."""
 
     #: Fields that people try to send and what to do instead.
-    remedies: Mapping[str, str] = {}
+    remedies: ClassVar[Mapping[str, str]] = {}
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):

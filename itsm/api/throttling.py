@@ -1,4 +1,7 @@
-"""Rate limits per caller and per tenant, counted in Valkey. When Valkey is down they are open: limits protect, they do not decide."""
+"""Rate limits per caller and per tenant, counted in Valkey.
+
+When Valkey is down they are open: limits protect, they do not decide.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.core.cache import cache
+from redis.exceptions import RedisError
 
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import DomainError
@@ -50,8 +54,7 @@ def take(actor: Actor) -> list[Allowance]:
     caller = actor.token_id or actor.person_id or actor.name
     try:
         return [_count("token", f"{actor.tenant_id}:{caller}"), _count("tenant", str(actor.tenant_id))]
-    except Exception as error:
-        # Whatever the cache's client raises, the API goes on without limits.
+    except (RedisError, OSError) as error:
         _silent_until = time.monotonic() + PAUSE
         logger.warning("rate limits are open, the cache cannot be reached: %s", error)
         return []

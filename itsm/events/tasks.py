@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from uuid import UUID
 
@@ -12,6 +13,8 @@ from itsm.events.relay import relay, tenants_with_work
 from itsm.kernel import clock
 from itsm.tenancy.context import tenant
 from itsm.tenancy.models import Tenant
+
+logger = logging.getLogger(__name__)
 
 #: Deliveries that are done are kept this long, for the operator who wonders.
 KEEP_DONE = timedelta(days=7)
@@ -28,7 +31,11 @@ def relay_all() -> int:
     """The sweep: whatever the fast path missed. Answers how many tenants had work."""
     waiting = tenants_with_work()
     for tenant_id in waiting:
-        relay(tenant_id)
+        try:
+            relay(tenant_id)
+        except Exception:
+            # The tenant with the oldest work comes first: its trouble must not keep the others waiting.
+            logger.exception("relay failed", extra={"tenant_id": str(tenant_id)})
     return len(waiting)
 
 

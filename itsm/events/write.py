@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from uuid import UUID
 
 from django.db import models, transaction
 
-from itsm.events.bus import wiring
+from itsm.events.bus import Subscriber, wiring
 from itsm.events.digest import event_digest, new_salt, text_digest
 from itsm.events.kinds import check
 from itsm.events.models import Event, EventText, Outbox
@@ -20,6 +21,8 @@ from itsm.kernel.actor import Actor
 from itsm.kernel.errors import DomainError, PolicyViolation, TooManyCauses, Violation, context_of
 from itsm.kernel.ids import new_id
 from itsm.tenancy.context import tenant
+
+logger = logging.getLogger(__name__)
 
 #: An automatic reaction to a reaction to a reaction … ends here.
 MAX_DEPTH = 8
@@ -146,8 +149,19 @@ class UnitOfWork:
             for event in events:
                 for kinds, subscriber in wiring.subscribers:
                     if event.kind.startswith(kinds):
-                        subscriber(self, event)
+                        self._react(subscriber, event)
             transaction.on_commit(partial(wiring.wake_relay, self.actor.tenant_id), robust=True)
+
+    def _react(self, subscriber: Subscriber, event: Event) -> None:
+        """Run a subscriber. At the cap the change that it reacts to stands; only the reaction is undone and recorded."""
+        if event.depth < MAX_DEPTH:
+            subscriber(self, event)
+            return
+        try:
+            with transaction.atomic():
+                subscriber(self, event)
+        except TooManyCauses:
+            record_stop(self, f"{subscriber.__module__}.{subscriber.__qualname__}", event)
 
     def _save(self, row: models.Model, fields: set[str]) -> None:
         if hasattr(row, "last_sequence"):
@@ -167,6 +181,13 @@ def unit_of_work(actor: Actor, *, cause: Event | None = None) -> Iterator[UnitOf
         work = UnitOfWork(actor, cause)
         yield work
         work.flush()
+
+
+def record_stop(work: UnitOfWork, reaction: str, event: Event) -> None:
+    """Record, and tell the operator, that ``reaction`` to ``event`` was stopped by the depth cap."""
+    logger.error("chain of reactions stopped at depth %d: %s", event.depth, reaction, extra={"event_id": str(event.pk)})
+    if event.kind != "reaction.stopped":
+        work.emit("reaction.stopped", reaction=reaction, event=event.pk, depth=event.depth)
 
 
 def record_refusal(actor: Actor, error: DomainError, action: str) -> None:

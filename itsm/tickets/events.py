@@ -12,6 +12,8 @@ KINDS = (
     kind("ticket.unwatched", "person"),
     kind("ticket.linked", "target link"),
     kind("ticket.unlinked", "target link"),
+    # ``reason`` is erasure or retention; ``person`` whose texts they were, when not all of the ticket's.
+    kind("ticket.texts_removed", "reason", "person"),
     kind("service.created", "service"),
     kind("service.changed", "service fields"),
     kind("category.created", "category"),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any, ClassVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, ClassVar, cast
 
 from django.http import HttpResponseBase
+from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -31,13 +32,14 @@ class Replayed(Exception):
 class ApiView(APIView):
     """Authenticates, limits, replays, checks the query string, and answers problems."""
 
-    authentication_classes: ClassVar[Any] = (ActorAuthentication,)
-    permission_classes: ClassVar[Any] = ()
-    throttle_classes: ClassVar[Any] = ()
-    parser_classes: ClassVar[Any] = (JSONParser,)
-    renderer_classes: ClassVar[Any] = (JSONRenderer,)
+    authentication_classes = (ActorAuthentication,)
+    permission_classes = ()
+    throttle_classes = ()
+    parser_classes: Sequence[type[BaseParser]] = (JSONParser,)
+    renderer_classes = (JSONRenderer,)
     content_negotiation_class = JSONOnly
     metadata_class = None
+    http_method_names = ["get", "post", "patch", "delete", "head"]  # noqa: RUF012 - as View declares it
     #: Query parameters of GET; every other method takes none.
     query_parameters: ClassVar[Collection[str]] = ()
     #: Members of the answer that are shown once and never stored for a replay.
@@ -48,8 +50,7 @@ class ApiView(APIView):
 
     @property
     def actor(self) -> Actor:
-        actor: Actor = self.request.user
-        return actor
+        return cast(Actor, self.request.user)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """After authentication: count, check the query string, and end here when this POST was answered before."""

@@ -247,7 +247,6 @@ class LinksView(TicketView):
         given = self.body(NewLink)
         mine = queries.find_id(self.actor, key, self.kind)
         target = queries.ticket_id(self.actor, "target", given["target"])
-        assert target is not None
         link = link_tickets(actor=self.actor, ticket_id=mine, target_id=target, kind=given["kind"])
         shown = next(one for one in links_of(self.actor, [mine])[mine] if one["id"] == link.pk)
         return Response(shown, status=201)
@@ -279,7 +278,7 @@ class ChangeOut(Outgoing):
     """A field that changed, in words; an empty text is nothing."""
 
     field = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     old = serializers.CharField(allow_blank=True)
     new = serializers.CharField(allow_blank=True)
 

@@ -3,6 +3,7 @@
 from itsm.tickets.commands.assignment import assign_ticket
 from itsm.tickets.commands.attachments import attach_file, detach_file
 from itsm.tickets.commands.comments import comment_on_ticket
+from itsm.tickets.commands.erasure import erase_person, retire_texts
 from itsm.tickets.commands.fields import update_ticket
 from itsm.tickets.commands.relations import link_tickets, set_parent, unlink_tickets, unwatch_ticket, watch_ticket
 
@@ -11,7 +12,9 @@ __all__ = [
     "attach_file",
     "comment_on_ticket",
     "detach_file",
+    "erase_person",
     "link_tickets",
+    "retire_texts",
     "set_parent",
     "unlink_tickets",
     "unwatch_ticket",
