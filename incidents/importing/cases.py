@@ -128,10 +128,12 @@ def _records(source: Source) -> Iterator[RawCase]:
     for row in source.rows():
         number = _number(row, position, source)
         fault = row.fault or (None if number else Fault("no_number", "the row has no number."))
-        if number and source.mapping.repeated == "count":
+        if number:
             times[number] = times.get(number, 0) + 1
-            if times[number] > 1:
+            if times[number] > 1 and source.mapping.repeated == "count":
                 number = f"{number}#{times[number]}"
+            elif times[number] > 1:
+                fault = fault or Fault("repeated_number", "a record with this number stands in an earlier line.")
         yield RawCase(number or "", [row], [(row.line, fault)] if fault else [])
 
 

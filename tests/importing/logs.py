@@ -15,12 +15,14 @@ from itsm.events.models import Event, FeedEntry, Seal
 from itsm.tenancy.context import tenant
 from tests.factories import Desk
 
-HEADER = (
-    "number incident_state active reassignment_count reopen_count sys_mod_count made_sla caller_id opened_by opened_at "
-    "sys_created_by sys_created_at sys_updated_by sys_updated_at contact_type location category subcategory u_symptom "
-    "cmdb_ci impact urgency priority assignment_group assigned_to knowledge u_priority_confirmation notify problem_id rfc "
-    "vendor caused_by closed_code resolved_by resolved_at closed_at"
-).split()
+HEADER = [
+    "number", "incident_state", "active", "reassignment_count", "reopen_count", "sys_mod_count",
+    "made_sla", "caller_id", "opened_by", "opened_at", "sys_created_by", "sys_created_at",
+    "sys_updated_by", "sys_updated_at", "contact_type", "location", "category", "subcategory",
+    "u_symptom", "cmdb_ci", "impact", "urgency", "priority", "assignment_group",
+    "assigned_to", "knowledge", "u_priority_confirmation", "notify", "problem_id", "rfc",
+    "vendor", "caused_by", "closed_code", "resolved_by", "resolved_at", "closed_at",
+]  # fmt: skip
 USUAL = {
     "active": "true",
     "reassignment_count": "0",

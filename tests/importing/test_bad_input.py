@@ -326,6 +326,16 @@ def test_records_and_bad_records(acme: Desk, tmp_path: Path) -> None:
     assert_chains(acme)
 
 
+def test_a_number_that_comes_again_is_refused_unless_the_mapping_counts(acme: Desk, tmp_path: Path) -> None:
+    shipped_text = (SHIPPED / "servicenow-records.toml").read_text().replace('repeated = "count"\n', "")
+    (tmp_path / "mine.toml").write_text(shipped_text)
+    path = tmp_path / "records.jsonl"
+    path.write_text("\n".join(json.dumps(record) for record in (RECORD, RECORD, {**RECORD, "number": "INC2"})))
+    run(acme, path, mapping=str(tmp_path / "mine.toml"))
+    assert imported(acme) == ["INC1", "INC2"]
+    assert rejected(path) == [(2, "INC1", "repeated_number")]
+
+
 def test_the_header_of_the_real_log_is_the_one_of_the_tests() -> None:
     from incidents.importing.mapping import load_mapping
 
