@@ -19,6 +19,7 @@ from itsm.kernel.errors import Forbidden
 from itsm.tenancy.models import Person, Team
 from itsm.tickets.models import SourceRecord, Ticket, TicketSearch
 from itsm.tickets.search import search_tickets
+from itsm.tickets.timeline import timeline
 from tests.factories import Desk
 from tests.importing.logs import CASES, assert_chains, log, row, run
 
@@ -102,6 +103,13 @@ def test_a_case_is_written_as_it_was(acme: Desk, file: Path) -> None:
         assert Outbox.objects.count() == outbox
         assert not Delivery.objects.exists()
     assert assert_chains(acme) > 10
+
+
+def test_its_timeline_tells_their_words_and_ours(acme: Desk, file: Path) -> None:
+    run(acme, file)
+    with acme.inside():
+        told = [str(entry) for entry in timeline(acme.actor("agent"), ticket_of("INC0000045"))]
+    assert any("Awaiting User Info" in text and "Resolver 89" in text for text in told)
 
 
 def test_the_future_is_not_known(acme: Desk, file: Path) -> None:
