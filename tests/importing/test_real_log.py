@@ -185,7 +185,7 @@ def test_users_work_while_an_import_runs(committed_db: CommittedDatabase, tmp_pa
     said, errors = running.communicate(timeout=120)
     assert running.returncode == 0, errors
     assert done >= 3
-    assert slowest < 2.0
+    assert slowest < 3.0
     assert "events written" in said
     assert_chains(desk)
 
