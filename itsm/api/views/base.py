@@ -56,6 +56,8 @@ class ApiView(APIView):
         """After authentication: count, check the query string, and end here when this POST was answered before."""
         self._allowances = []
         super().initial(request, *args, **kwargs)
+        if request.method not in self.allowed_methods:
+            self.http_method_not_allowed(request)
         self._allowances = throttling.take(self.actor)
         throttling.refuse_spent(self._allowances)
         self.given = parameters(
