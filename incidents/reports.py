@@ -223,7 +223,8 @@ def _groups(actor: Actor, cases: QuerySet[Any], top: int) -> Report:
 
 
 def _counted(grouped: QuerySet[Any]) -> QuerySet[Any]:
-    return grouped.annotate(n=Count("pk"))
+    counted: QuerySet[Any] = grouped.annotate(n=Count("pk"))
+    return counted
 
 
 def _ways(paths: Paths, top: int) -> Report:
@@ -231,7 +232,7 @@ def _ways(paths: Paths, top: int) -> Report:
     categories = {
         label: FLOW.states[code].category.value
         for label in paths.codes
-        if (code := paths.meaning(label)) in FLOW.states
+        if (code := paths.meaning(label)) is not None and code in FLOW.states
     }
     return {
         "variants_raw": len(paths.raw),
