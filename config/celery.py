@@ -18,6 +18,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.dev")
 
 from django.conf import settings
 
+from config import heartbeat
+
 logger = logging.getLogger(__name__)
 
 
@@ -69,6 +71,7 @@ app.conf.update(
         "auto_close": {"task": "incidents.tasks.auto_close_all", "schedule": 300.0, "options": {"expires": 300}},
     },
 )
+heartbeat.install(app)
 
 
 class TenantTask(Task):  # type: ignore[type-arg]

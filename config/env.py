@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from psycopg.conninfo import conninfo_to_dict
 
@@ -50,17 +51,31 @@ def names(name: str, default: list[str]) -> list[str]:
     return default if value is None else [part.strip() for part in value.split(",") if part.strip()]
 
 
-def database(url: str, **extra: Any) -> dict[str, Any]:
-    """A Django database from a libpq URL; sockets (``?host=/run/pg``) and every libpq option work as PostgreSQL documents them."""
+def database(url: str, password: str = "", **extra: Any) -> dict[str, Any]:
+    """A Django database from a libpq URL; sockets (``?host=/run/pg``) and every libpq option work as PostgreSQL documents them.
+
+    ``password`` is used when the URL holds none.
+    """
     parts = conninfo_to_dict(url)
     options = {k: v for k, v in parts.items() if k not in {"dbname", "user", "password", "host", "port"}}
     return {
         "ENGINE": "itsm.tenancy.postgresql",
         "NAME": parts.get("dbname", ""),
         "USER": parts.get("user", ""),
-        "PASSWORD": parts.get("password", ""),
+        "PASSWORD": parts.get("password") or password,
         "HOST": parts.get("host", ""),
         "PORT": str(parts.get("port", "")),
         "OPTIONS": {**options, **extra.pop("OPTIONS", {})},
         **extra,
     }
+
+
+def redis(url: str, password: str = "") -> str:
+    """The URL of a Redis or Valkey with the password in it, unless it holds one. Refuses to lose a password on a socket's URL."""
+    parts = urlsplit(url)
+    if not password or parts.password:
+        return url
+    if not parts.hostname:
+        raise MissingSetting(f"{url} is no network address: put the password into the URL itself.")
+    user, _, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}").geturl()

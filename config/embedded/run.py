@@ -32,7 +32,7 @@ WEB_STOP: Escalation = ((signal.SIGTERM, 30.0),)
 WORKER_STOP: Escalation = ((signal.SIGTERM, 20.0), (signal.SIGQUIT, 10.0))
 COMMAND_STOP: Escalation = ((signal.SIGINT, 10.0), (signal.SIGTERM, 5.0))
 # Whoever serves requests must not be able to become the owner, whom row-level security does not bind.
-NOT_FOR_REQUESTS = ("DATABASE_OWNER_URL", "DATABASE_OWNER_URL_FILE")
+NOT_FOR_REQUESTS = tuple(f"DATABASE_OWNER_{what}" for what in ("URL", "URL_FILE", "PASSWORD", "PASSWORD_FILE"))
 WEB_SECONDS = 90.0
 NOT_FOR_CHILDREN = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "STATE", "PORT", "PYTHON")
 

@@ -18,6 +18,8 @@ DATABASE_VARIABLES = {
     "DATABASE_OWNER_URL": "itsm_owner",
     "DATABASE_PLATFORM_URL": "itsm_platform",
 }
+#: Passwords that may come apart from the addresses of services of one's own.
+PASSWORDS = (*(name.replace("_URL", "_PASSWORD") for name in DATABASE_VARIABLES), "REDIS_PASSWORD")
 
 
 class LocalServices:
@@ -95,7 +97,7 @@ class LocalServices:
                 env[name] = self.postgres.url(role)
         if self.valkey is not None:
             env["REDIS_URL"] = self.valkey.url
-        for name in (*DATABASE_VARIABLES, "REDIS_URL"):
+        for name in (*DATABASE_VARIABLES, "REDIS_URL", *PASSWORDS):
             for given in (name, f"{name}_FILE"):
                 if name not in env and self.environ.get(given):
                     env[given] = self.environ[given]

@@ -74,16 +74,20 @@ _SESSION = {
         "options": "-c statement_timeout=5000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=10000"
     }
 }
+# A password may come apart from its address, because it often lies in a file that something else writes and rotates.
 _APP_URL = env.text("DATABASE_URL", "postgresql://itsm_app@/viable")
+_APP_PASSWORD = env.text("DATABASE_PASSWORD", "")
 _OWNER_URL = env.text("DATABASE_OWNER_URL", _APP_URL)
 _PLATFORM_URL = env.text("DATABASE_PLATFORM_URL", _APP_URL)
 _PERSISTENT = {"CONN_MAX_AGE": env.number("DATABASE_CONN_MAX_AGE", 600), "CONN_HEALTH_CHECKS": True}
 DATABASES: dict[str, Any] = {
-    "default": env.database(_APP_URL, **_SESSION, **_PERSISTENT),
+    "default": env.database(_APP_URL, _APP_PASSWORD, **_SESSION, **_PERSISTENT),
     # Human numbers are taken in short transactions of their own, so that nobody queues behind a long one.
-    "numbers": env.database(_APP_URL, **_SESSION, **_PERSISTENT),
-    "platform": env.database(_PLATFORM_URL, **_SESSION, **_PERSISTENT),
-    "owner": env.database(_OWNER_URL),
+    "numbers": env.database(_APP_URL, _APP_PASSWORD, **_SESSION, **_PERSISTENT),
+    "platform": env.database(
+        _PLATFORM_URL, env.text("DATABASE_PLATFORM_PASSWORD", _APP_PASSWORD), **_SESSION, **_PERSISTENT
+    ),
+    "owner": env.database(_OWNER_URL, env.text("DATABASE_OWNER_PASSWORD", _APP_PASSWORD)),
 }
 #: Which alias serves which kind of work; the test suite maps all of them to "default".
 DATABASE_ALIASES = {"numbers": "numbers", "platform": "platform", "owner": "owner"}
@@ -95,11 +99,13 @@ DATABASE_ROLES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Queue ----------------------------------------------------------------------------------------------------------
-REDIS_URL = env.text("REDIS_URL", "redis://127.0.0.1:6379/0")
+REDIS_URL = env.redis(env.text("REDIS_URL", "redis://127.0.0.1:6379/0"), env.text("REDIS_PASSWORD", ""))
+#: A file that worker and beat touch while they work; a health check looks at its age.
+HEARTBEAT_PATH = env.text("HEARTBEAT_PATH", "")
 CACHES: dict[str, Any] = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": env.text("CACHE_URL", REDIS_URL),
+        "LOCATION": env.redis(env.text("CACHE_URL", REDIS_URL), env.text("CACHE_PASSWORD", "")),
         "KEY_PREFIX": "viable",
         # What is cached can be done without: a Valkey that hangs must not hold a request.
         "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},

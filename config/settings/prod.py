@@ -1,4 +1,7 @@
-"""Production: everything secret comes from the environment, everything goes over HTTPS."""
+"""Production: everything secret comes from the environment, everything goes over HTTPS.
+
+Static files are what ``collectstatic`` put into STATIC_ROOT; the containers' image has them from its build.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,11 @@ SECRET_KEY = env.text("SECRET_KEY")
 ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", [])
 CSRF_TRUSTED_ORIGINS = env.names("CSRF_TRUSTED_ORIGINS", [])
 SECURE_SSL_REDIRECT = env.flag("SECURE_SSL_REDIRECT", True)
+# A probe comes from the machine itself, without the proxy and without TLS.
+SECURE_REDIRECT_EXEMPT = [r"^healthz/"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("BEHIND_PROXY", True) else None
 SECURE_HSTS_SECONDS = env.number("HSTS_SECONDS", 31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True
-SESSION_COOKIE_SECURE = True
-CSRF_COOKIE_SECURE = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.flag("SECURE_COOKIES", True)
+WHITENOISE_USE_FINDERS = False

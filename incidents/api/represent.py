@@ -35,6 +35,8 @@ FIELDS = (
     "title",
     "description",
     "state",
+    "state_label",
+    "state_category",
     "hold_reason",
     "impact",
     "urgency",
@@ -96,13 +98,8 @@ def _one(
     subject = Row(row["id"], row["requester_id"], row["team_id"], row["state"], row["state_category"])
     shown: dict[str, Any] = {name: row[name] for name in fields if name in row}
     shown["id"] = row["id"]
-    if "state" in fields:
-        shown["state"] = {
-            "code": state.code,
-            "key": state.key,
-            "label": str(state.label),
-            "category": row["state_category"],
-        }
+    if "state_label" in fields:
+        shown["state_label"] = str(state.label)
     # A requester's own ticket may have gone to a restricted team: neither it nor its member is named.
     hidden = row["team_id"] in actor.hidden_teams
     for name in _REFERENCES:

@@ -108,15 +108,6 @@ class Parent(Shape):
     parent = Text(max_length=40, allow_null=True)  # type: ignore[assignment]
 
 
-class StateOut(Outgoing):
-    """A state: ServiceNow's code, a stable key, a label in the reader's language, and what it means to clocks."""
-
-    code = serializers.ChoiceField(choices=list(FLOW.states))
-    key = serializers.ChoiceField(choices=[state.key for state in FLOW.states.values()])
-    label = serializers.CharField()  # type: ignore[assignment]
-    category = serializers.ChoiceField(choices=StateCategory.values)
-
-
 class IncidentOut(Outgoing):
     """An incident. With ``fields`` only the named members are there; ``id`` always is. With ``expand`` references are whole."""
 
@@ -124,7 +115,9 @@ class IncidentOut(Outgoing):
     number = serializers.CharField(required=False)
     title = serializers.CharField(required=False)
     description = serializers.CharField(required=False)
-    state = StateOut(required=False)
+    state = serializers.ChoiceField(choices=sorted(FLOW.states), required=False, help_text="ServiceNow's code.")
+    state_label = serializers.CharField(required=False, help_text="The state in the caller's language.")
+    state_category = serializers.ChoiceField(choices=StateCategory.values, required=False)
     hold_reason = serializers.ChoiceField(choices=HoldReason.values, allow_null=True, required=False)
     impact = serializers.IntegerField(min_value=1, max_value=3, required=False)
     urgency = serializers.IntegerField(min_value=1, max_value=3, required=False)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from incidents.reports import incident_report
-from itsm.kernel.actor import Actor
 from itsm.reports.tables import as_csv
+from itsm.web.pages import TenantRequest, tenant_page
 
 #: The figures by section, each with what it is called.
 SECTIONS = (
@@ -76,21 +76,15 @@ SECTIONS = (
 )
 
 
-def _report(request: HttpRequest) -> dict[str, Any]:
-    actor: Actor | None = getattr(request, "actor", None)
-    if actor is None:
-        raise Http404
-    return incident_report(actor=actor)
-
-
 def _rows(value: Any) -> list[tuple[str, Any]]:
     return [(str(key), item) for key, item in (value.items() if isinstance(value, dict) else value)]
 
 
+@tenant_page
 @require_safe
-def page(request: HttpRequest) -> HttpResponse:
+def page(request: TenantRequest) -> HttpResponse:
     """All figures in tables."""
-    report = _report(request)
+    report = incident_report(actor=request.actor)
     sections = [
         {
             "title": title,
@@ -102,10 +96,11 @@ def page(request: HttpRequest) -> HttpResponse:
     return render(request, "incidents/report.html", {"sections": sections, "zone": report["time_zone"]})
 
 
+@tenant_page
 @require_safe
-def file(request: HttpRequest) -> HttpResponse:
+def file(request: TenantRequest) -> HttpResponse:
     """The same as CSV."""
-    response = HttpResponse(as_csv(_report(request)), content_type="text/csv; charset=utf-8")
+    response = HttpResponse(as_csv(incident_report(actor=request.actor)), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="incidents.csv"'
     return response
 

@@ -10,7 +10,7 @@ from itsm.access.catalogue import Reach
 from itsm.access.decide import kinds_within, reach, visible_to
 from itsm.events.models import Event
 from itsm.kernel.actor import Actor
-from itsm.tickets.models import Audience, Comment, Ticket, TicketSearch
+from itsm.tickets.models import Audience, Comment, SourceRecord, Ticket, TicketSearch
 
 LIMIT = 50
 #: Longest text indexed per ticket and audience; tsvector itself ends at 1 MB.
@@ -35,7 +35,8 @@ def index_ticket(ticket_id: UUID) -> None:
         return
     comments = Comment.objects.filter(ticket_id=ticket_id).order_by("created_at")
     words = {audience: [c.body for c in comments if c.audience == audience] for audience in Audience.values}
-    words[Audience.PUBLIC] = [ticket.number, ticket.title, ticket.description, *words[Audience.PUBLIC]]
+    numbers = SourceRecord.objects.filter(ticket_id=ticket_id).values_list("number", flat=True)
+    words[Audience.PUBLIC] = [ticket.number, *numbers, ticket.title, ticket.description, *words[Audience.PUBLIC]]
     with connection.cursor() as cursor:
         for audience, parts in words.items():
             if parts:

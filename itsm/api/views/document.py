@@ -7,7 +7,6 @@ from functools import lru_cache
 import orjson
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 
@@ -28,4 +27,5 @@ def schema(_request: HttpRequest) -> HttpResponse:
 @require_safe
 def docs(request: HttpRequest) -> HttpResponse:
     """GET /api/v1/docs/"""
-    return render(request, "itsm/api/docs.html", {"schema": reverse("api-schema")})
+    beside = request.path.rstrip("/").removesuffix("docs")
+    return render(request, "itsm/api/docs.html", {"schema": f"{beside}schema/"})

@@ -1,0 +1,34 @@
+"""Reading the environment: a password may come apart from its address."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from config import env
+
+
+def test_a_password_from_a_file_completes_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("s3cret/@:%\n")
+    monkeypatch.setenv("SOME_PASSWORD_FILE", str(secret))
+    password = env.text("SOME_PASSWORD", "")
+    assert env.database("postgresql://itsm_app@db/viable", password)["PASSWORD"] == "s3cret/@:%"
+    assert env.redis("redis://queue:6379/0", password) == "redis://:s3cret%2F%40%3A%25@queue:6379/0"
+    assert env.redis("rediss://app@queue:6379/0", password) == "rediss://app:s3cret%2F%40%3A%25@queue:6379/0"
+
+
+def test_the_password_of_the_address_itself_wins() -> None:
+    assert env.database("postgresql://itsm_app:own@db/viable", "other")["PASSWORD"] == "own"
+    assert env.redis("redis://:own@queue/0", "other") == "redis://:own@queue/0"
+
+
+def test_without_a_password_nothing_changes() -> None:
+    assert env.database("postgresql://itsm_app@db/viable")["PASSWORD"] == ""
+    assert env.redis("unix:///run/valkey.sock?db=0") == "unix:///run/valkey.sock?db=0"
+
+
+def test_a_password_that_would_be_lost_is_refused() -> None:
+    with pytest.raises(env.MissingSetting, match="put the password into the URL itself"):
+        env.redis("unix:///run/valkey.sock?db=0", "secret")
