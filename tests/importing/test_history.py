@@ -20,7 +20,8 @@ from itsm.tenancy.models import Person, Team
 from itsm.tickets.models import SourceRecord, Ticket, TicketSearch
 from itsm.tickets.search import search_tickets
 from itsm.tickets.timeline import timeline
-from tests.factories import Desk
+from tests.committed import CommittedDatabase
+from tests.factories import Desk, make_desk
 from tests.importing.logs import CASES, assert_chains, log, row, run
 
 UPDATED = datetime(2016, 3, 5, 12, 0, tzinfo=UTC)
@@ -212,6 +213,16 @@ def test_two_systems_with_the_same_numbers(acme: Desk, file: Path) -> None:
     assert "3 incidents" in run(acme, file, source="servicenow-emea")
     with acme.inside():
         assert Ticket.objects.count() == 6
+
+
+def test_a_database_that_refuses_is_told(committed_db: CommittedDatabase, file: Path) -> None:
+    desk = make_desk("acme")
+    with committed_db.connect("owner", autocommit=False) as other:
+        other.execute("LOCK TABLE tickets_sourcerecord IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(CommandError, match=r"lock timeout. The same command goes on where this one stopped\."):
+            run(desk, file)
+        other.rollback()
+    assert "3 incidents with 10 events written" in run(desk, file)
 
 
 def test_unknown_organisation_and_missing_mapping(acme: Desk, file: Path) -> None:
