@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 
 class MissingSetting(RuntimeError):
@@ -68,6 +68,11 @@ def database(url: str, password: str = "", **extra: Any) -> dict[str, Any]:
         "OPTIONS": {**options, **extra.pop("OPTIONS", {})},
         **extra,
     }
+
+
+def as_role(url: str, role: str) -> str:
+    """The same database's address for another role, whose password is not known."""
+    return make_conninfo(url, user=role, password="")
 
 
 def redis(url: str, password: str = "") -> str:

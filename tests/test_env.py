@@ -32,3 +32,9 @@ def test_without_a_password_nothing_changes() -> None:
 def test_a_password_that_would_be_lost_is_refused() -> None:
     with pytest.raises(env.MissingSetting, match="put the password into the URL itself"):
         env.redis("unix:///run/valkey.sock?db=0", "secret")
+
+
+def test_another_role_gets_the_same_database_and_no_password() -> None:
+    owner = env.database(env.as_role("postgresql://itsm_app:own@db:5433/viable?sslmode=require", "itsm_owner"))
+    assert (owner["USER"], owner["PASSWORD"], owner["HOST"], owner["PORT"]) == ("itsm_owner", "", "db", "5433")
+    assert (owner["NAME"], owner["OPTIONS"]) == ("viable", {"sslmode": "require"})

@@ -105,7 +105,8 @@ class LocalServices:
 
     def refuse_without_owner(self) -> None:
         """Refuse to migrate a database of one's own as the application's role, which owns nothing."""
-        if self.own_database and not self._is_set("DATABASE_OWNER_URL"):
+        owner = self._is_set("DATABASE_OWNER_URL") or self._is_set("DATABASE_OWNER_PASSWORD")
+        if self.own_database and not owner:
             raise Refusal(
                 "DATABASE_URL names a database of your own, but DATABASE_OWNER_URL, needed to migrate it, is not set.",
                 "run docs/operations/roles.sql there and set DATABASE_OWNER_URL (role itsm_owner), "

@@ -77,17 +77,17 @@ _SESSION = {
 # A password may come apart from its address, because it often lies in a file that something else writes and rotates.
 _APP_URL = env.text("DATABASE_URL", "postgresql://itsm_app@/viable")
 _APP_PASSWORD = env.text("DATABASE_PASSWORD", "")
-_OWNER_URL = env.text("DATABASE_OWNER_URL", _APP_URL)
-_PLATFORM_URL = env.text("DATABASE_PLATFORM_URL", _APP_URL)
+# Whoever is not given another role's address or password must still know its name (the audit compares everybody's
+# grants), and must fail to become it rather than do its work as the app.
+_OWNER_URL = env.text("DATABASE_OWNER_URL", env.as_role(_APP_URL, "itsm_owner"))
+_PLATFORM_URL = env.text("DATABASE_PLATFORM_URL", env.as_role(_APP_URL, "itsm_platform"))
 _PERSISTENT = {"CONN_MAX_AGE": env.number("DATABASE_CONN_MAX_AGE", 600), "CONN_HEALTH_CHECKS": True}
 DATABASES: dict[str, Any] = {
     "default": env.database(_APP_URL, _APP_PASSWORD, **_SESSION, **_PERSISTENT),
     # Human numbers are taken in short transactions of their own, so that nobody queues behind a long one.
     "numbers": env.database(_APP_URL, _APP_PASSWORD, **_SESSION, **_PERSISTENT),
-    "platform": env.database(
-        _PLATFORM_URL, env.text("DATABASE_PLATFORM_PASSWORD", _APP_PASSWORD), **_SESSION, **_PERSISTENT
-    ),
-    "owner": env.database(_OWNER_URL, env.text("DATABASE_OWNER_PASSWORD", _APP_PASSWORD)),
+    "platform": env.database(_PLATFORM_URL, env.text("DATABASE_PLATFORM_PASSWORD", ""), **_SESSION, **_PERSISTENT),
+    "owner": env.database(_OWNER_URL, env.text("DATABASE_OWNER_PASSWORD", "")),
 }
 #: Which alias serves which kind of work; the test suite maps all of them to "default".
 DATABASE_ALIASES = {"numbers": "numbers", "platform": "platform", "owner": "owner"}

@@ -61,6 +61,9 @@ def allows(actor: Actor, permission: str, ticket: Subject | None = None, *, proc
 
 
 def _watches(person_id: UUID, ticket: Subject) -> bool:
+    known: bool | None = getattr(ticket, "watched", None)
+    if known is not None:
+        return known  # A list has looked it up for all its rows at once.
     watcher = apps.get_model("tickets", "Watcher")
     return watcher.objects.filter(ticket_id=ticket.pk, person_id=person_id).exists()
 

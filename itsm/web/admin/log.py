@@ -56,6 +56,7 @@ class EventAdmin(ReadOnlyAdmin):
     list_filter = (KindFilter, "occurred_at")
     search_fields = ("=ticket__number", "=request_id")
     ordering = ("-id",)
+    show_facets = admin.ShowFacets.NEVER
 
     def get_queryset(self, request: Any) -> QuerySet[Any]:
         events = super().get_queryset(request)
