@@ -26,7 +26,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--state", default=os.environ.get("VIABLE_STATE", str(settings.BASE_DIR / ".state")))
         parser.add_argument("--address", default=os.environ.get("VIABLE_ADDRESS") or "http://127.0.0.1:8000")
-        parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often the stories are told (15 incidents each)")
+        parser.add_argument(
+            "--rounds", type=int, default=ROUNDS, help="how often the stories are told (15 incidents each)"
+        )
         parser.add_argument("--once", action="store_true", help="accepted for clarity: it never happens twice")
 
     def handle(self, *args: Any, **options: Any) -> None:
