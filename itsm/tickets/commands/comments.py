@@ -34,7 +34,8 @@ def comment_on_ticket(
 ) -> Comment:
     """Write a public reply or an internal note. Mentioned people who may read it become watchers.
 
-    ``attachment_ids`` are files that the actor has put on the ticket before; they get the comment's audience. A comment answers somebody and overwrites nothing, so ``expected_version`` may be None. Refuses on closed tickets.
+    ``attachment_ids`` are files that the actor has put on the ticket before; they get the comment's audience. A comment
+    answers somebody and overwrites nothing, so ``expected_version`` may be None. Refuses on closed tickets.
     """
     problems = Problems()
     text = clean_text(problems, "body", body, limit=BODY_MAX, required=True)
