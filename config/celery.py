@@ -10,6 +10,7 @@ from uuid import UUID
 
 from celery import Celery, Task
 from celery.signals import worker_init
+from kombu import Connection, pools
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -105,13 +106,33 @@ _silent_until = 0.0
 _silence = _SILENCE[0]
 
 
+#: For somebody who is waiting for a page. Without max_retries, kombu tries to connect again and again for four seconds.
+_IMPATIENT = {
+    "socket_timeout": 1,
+    "socket_connect_timeout": 1,
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0,
+    "interval_max": 0,
+    "connect_retries_timeout": 1,
+}
+
+
+def _impatient() -> Connection:
+    """The broker, with little patience; equal connections share a pool."""
+    return Connection(app.conf.broker_url, transport_options={**app.conf.broker_transport_options, **_IMPATIENT})
+
+
 def wake_relay(tenant_id: UUID) -> None:
     """The fast path: ask a worker to relay this tenant now. A broker that is down costs one short wait, then none for a while."""
     global _silent_until, _silence
     if time.monotonic() < _silent_until:
         return
     try:
-        app.send_task("itsm.events.tasks.relay_tenant", args=[str(tenant_id)], expires=30, retry=False)
+        with pools.producers[_impatient()].acquire(block=True, timeout=1) as producer:
+            app.send_task(
+                "itsm.events.tasks.relay_tenant", args=[str(tenant_id)], expires=30, retry=False, producer=producer
+            )
     except (OSError, OperationalError, RedisError) as error:
         # The sweep is the truth: a broker that is down must not trouble the user whose change is committed.
         _silent_until = time.monotonic() + _silence

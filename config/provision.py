@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.core.exceptions import ValidationError
 
 from config.wiring import PROVISION
+from itsm.access.actors import tenants_of_user
 from itsm.access.catalogue import Role
 from itsm.access.commands import create_person, grant_role, invite_user
 from itsm.events.models import Event
@@ -80,7 +81,7 @@ def set_aside(slug: str) -> None:
 def _first_admin(actor: Actor, email: str, name: str) -> str | None:
     key = email.strip().lower()
     if Person.objects.filter(email_key=key).exists():
-        return None
+        return _unseen_password(key)
     password = None
     user = User.objects.filter(email=key).first()
     if user is None:
@@ -90,4 +91,15 @@ def _first_admin(actor: Actor, email: str, name: str) -> str | None:
     invite_user(actor=actor, person_id=person.pk, user=user)
     for role in (Role.TENANT_ADMIN, Role.AGENT):
         grant_role(actor=actor, person_id=person.pk, role=role)
+    return password
+
+
+def _unseen_password(email: str) -> str | None:
+    """A new password for a login that an interrupted try made and nobody has used: the first one was never shown."""
+    user = User.objects.filter(email=email, last_login__isnull=True).first()
+    if user is None or tenants_of_user(user.pk):
+        return None
+    password = secrets.token_urlsafe(12)
+    user.set_password(password)
+    user.save(update_fields=["password"])
     return password

@@ -26,6 +26,8 @@ def resume_on_reply(work: UnitOfWork, event: Event) -> None:
 
 def remove_notes(_work: UnitOfWork, event: Event) -> None:
     """The resolution notes go with the other texts of the ticket, or with those of the person who wrote them."""
+    if event.ticket_id is None:
+        return
     notes = Incident.objects.filter(ticket_id=event.ticket_id)
     if person := event.payload.get("person"):
         notes = notes.filter(resolved_by_id=person)

@@ -92,7 +92,11 @@ def _levels(cases: QuerySet[Any]) -> Report:
     by: dict[str, Counter[str]] = {"priority_last": Counter(), "impact_last": Counter(), "urgency_last": Counter()}
     matrix: Counter[str] = Counter()
     for (impact, urgency, priority), n in counted.items():
-        named = (LEVEL.get(impact, str(impact)), LEVEL.get(urgency, str(urgency)), PRIORITY.get(priority, str(priority)))
+        named = (
+            LEVEL.get(impact, str(impact)),
+            LEVEL.get(urgency, str(urgency)),
+            PRIORITY.get(priority, str(priority)),
+        )
         by["impact_last"][named[0]] += n
         by["urgency_last"][named[1]] += n
         by["priority_last"][named[2]] += n
@@ -208,7 +212,9 @@ def _groups(actor: Actor, cases: QuerySet[Any], top: int) -> Report:
     by_category = cases.annotate(root=Coalesce("category__parent__name", "category__name")).values("root")
     return {
         "open_now": cases.filter(state_category__in=_OPEN).count(),
-        "top_teams_last": _top({row["team__name"] or "?": row["n"] for row in _counted(cases.values("team__name"))}, top),
+        "top_teams_last": _top(
+            {row["team__name"] or "?": row["n"] for row in _counted(cases.values("team__name"))}, top
+        ),
         "top_categories_last": _top({row["root"] or "?": row["n"] for row in _counted(by_category)}, top),
         "team_changes": moves,
         "team_pingpong_cases": returned,
@@ -217,13 +223,16 @@ def _groups(actor: Actor, cases: QuerySet[Any], top: int) -> Report:
 
 
 def _counted(grouped: QuerySet[Any]) -> QuerySet[Any]:
-    return grouped.annotate(n=Count("pk"))
+    counted: QuerySet[Any] = grouped.annotate(n=Count("pk"))
+    return counted
 
 
 def _ways(paths: Paths, top: int) -> Report:
     collapsed, edges = paths.collapsed(), paths.edges()
     categories = {
-        label: FLOW.states[code].category.value for label in paths.codes if (code := paths.meaning(label)) in FLOW.states
+        label: FLOW.states[code].category.value
+        for label in paths.codes
+        if (code := paths.meaning(label)) is not None and code in FLOW.states
     }
     return {
         "variants_raw": len(paths.raw),

@@ -74,7 +74,10 @@ def _absorbed(payload: Payload, names: Names, texts: Texts) -> Told:
 def _imported(payload: Payload, names: Names, texts: Texts) -> Told:
     pairs = payload.get("changes")
     changes = [change(str(k), v, names) for k, v in (pairs.items() if isinstance(pairs, dict) else ())]
-    return Told(_("recorded in another system"), (*_state(payload), *changes))
+    source = payload.get("source")
+    word = str(source.get("state", "")) if isinstance(source, dict) else ""
+    done = _("recorded in another system as “%(state)s”") % {"state": word} if word else _("recorded in another system")
+    return Told(done, (*_state(payload), *changes))
 
 
 def connect() -> None:

@@ -35,6 +35,8 @@ class Row:
     team_id: UUID | None
     state: int
     state_category: str
+    #: Whether the actor watches it, looked up for the whole page; None: nobody has looked.
+    watched: bool | None = None
     kind: str = KIND
 
 

@@ -141,7 +141,7 @@ LOCALE_PATHS = [BASE_DIR / "itsm" / "web" / "locale"]
 
 # --- Files ----------------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"
-STATIC_ROOT = env.text("STATIC_ROOT", str(BASE_DIR / "staticfiles"))
+STATIC_ROOT: str | None = env.text("STATIC_ROOT", str(BASE_DIR / "staticfiles"))
 WHITENOISE_USE_FINDERS = True
 MEDIA_ROOT = env.text("MEDIA_ROOT", str(Path(env.text("VIABLE_STATE", str(BASE_DIR / ".state"))) / "media"))
 STORAGES: dict[str, Any] = {

@@ -12,4 +12,5 @@ from config.settings.base import SECRET_KEY, STORAGES  # noqa: E402
 SECRET_KEY = SECRET_KEY or "only-for-commands-that-serve-nobody"
 # Served from the apps themselves, no collectstatic needed.
 STATIC_ROOT = None
+WHITENOISE_AUTOREFRESH = True
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
 from incidents.reports import incident_report
 from itsm.api.filters import instant, many
 from itsm.api.routes import route
 from itsm.api.schema import operation, query
 from itsm.api.shapes import Outgoing
 from itsm.api.views.base import ApiView
-from rest_framework import serializers
-from rest_framework.request import Request
-from rest_framework.response import Response
 
 #: Most instants that one call may ask the backlog for.
 _BACKLOGS_MAX = 36
@@ -63,7 +64,9 @@ class IncidentReportOut(Outgoing):
     no_resolved_at_cases = serializers.IntegerField()
     median_resolution_hours_by_priority = _hours("")
     opened_by_month = _counts("")
-    opened_range = serializers.ListField(child=serializers.DateTimeField(), help_text="First and last; empty without any.")
+    opened_range = serializers.ListField(
+        child=serializers.DateTimeField(), help_text="First and last; empty without any."
+    )
     closed_range = serializers.ListField(child=serializers.DateTimeField())
     updated_range = serializers.ListField(child=serializers.DateTimeField())
     open_backlog = _counts("Opened and not resolved by that instant.")
@@ -71,7 +74,9 @@ class IncidentReportOut(Outgoing):
     top_teams_last = _counts("The teams with the most incidents; `?` is none.")
     top_categories_last = _counts("The top categories with the most incidents.")
     team_changes = serializers.IntegerField()
-    team_pingpong_cases = serializers.IntegerField(help_text="Incidents that came back to a team that had had them before.")
+    team_pingpong_cases = serializers.IntegerField(
+        help_text="Incidents that came back to a team that had had them before."
+    )
     requesters = serializers.IntegerField()
     variants_raw = serializers.IntegerField(help_text="Different ways through the states.")
     variants_collapsed = serializers.IntegerField(help_text="The same, repeats of a state taken as one.")
@@ -99,7 +104,9 @@ class IncidentReportView(ApiView):
         ),
     )
     def get(self, request: Request) -> Response:
-        instants = many("backlog_at", self.given["backlog_at"], instant, _BACKLOGS_MAX) if "backlog_at" in self.given else []
+        instants = (
+            many("backlog_at", self.given["backlog_at"], instant, _BACKLOGS_MAX) if "backlog_at" in self.given else []
+        )
         return Response(incident_report(actor=self.actor, backlog_at=instants))
 
 

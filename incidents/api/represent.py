@@ -11,12 +11,13 @@ from django.db.models import QuerySet
 from incidents.flow import FLOW, KIND
 from incidents.models import Incident
 from incidents.verbs import Row, allowed_verbs
-from itsm.access.decide import allows, visible_to
+from itsm.access.catalogue import Reach
+from itsm.access.decide import allows, reach, visible_to
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import NotFound
 from itsm.tenancy.models import Organisation, Person, Team
 from itsm.tickets.links import links_of
-from itsm.tickets.models import Category, Service, Ticket
+from itsm.tickets.models import Category, Service, Ticket, Watcher
 
 _OWN = (
     *("id", "number", "title", "description", "state", "state_category", "impact", "urgency", "priority", "channel"),
@@ -83,11 +84,37 @@ def represent(
     details = _details(actor, ids) if {"hold_reason", "close_code", "close_notes"} & set(fields) else {}
     links = links_of(actor, ids) if "links" in fields else {}
     whole = {name: _WHOLE[name](actor, {row[f"{name}_id"] for row in rows} - {None}) for name in expand}
-    return [_one(actor, row, details.get(row["id"], {}), links.get(row["id"], []), fields, whole) for row in rows]
+    rights = _Rights(actor, rows)
+    return [_one(rights, row, details.get(row["id"], {}), links.get(row["id"], []), fields, whole) for row in rows]
+
+
+class _Rights:
+    """What the actor may do with the rows of one page. Rows that are alike in what decides are asked about once."""
+
+    def __init__(self, actor: Actor, rows: list[dict[str, Any]]) -> None:
+        self.actor = actor
+        self._known: dict[tuple[Any, ...], tuple[list[str], bool]] = {}
+        others = [row["id"] for row in rows if row["requester_id"] != actor.person_id]
+        self._watched: set[UUID] = set()
+        if others and actor.person_id and reach(actor, "ticket.read", KIND) is not Reach.ALL:
+            watching = Watcher.objects.filter(
+                tenant_id=actor.tenant_id, person_id=actor.person_id, ticket_id__in=others
+            )
+            self._watched = set(watching.values_list("ticket_id", flat=True))
+
+    def of(self, row: dict[str, Any]) -> tuple[list[str], bool]:
+        """The allowed verbs, and whether the internal side may be read."""
+        own = row["requester_id"] is not None and row["requester_id"] == self.actor.person_id
+        watched, hidden = row["id"] in self._watched, row["team_id"] in self.actor.hidden_teams
+        key = (row["state"], row["state_category"], own, watched, hidden)
+        if key not in self._known:
+            one = Row(row["id"], row["requester_id"], row["team_id"], row["state"], row["state_category"], watched)
+            self._known[key] = (allowed_verbs(self.actor, one), allows(self.actor, "ticket.read_internal", one))
+        return self._known[key]
 
 
 def _one(
-    actor: Actor,
+    rights: _Rights,
     row: dict[str, Any],
     detail: dict[str, Any],
     links: list[dict[str, Any]],
@@ -95,13 +122,13 @@ def _one(
     whole: dict[str, dict[UUID, dict[str, Any]]],
 ) -> dict[str, Any]:
     state = FLOW.state(row["state"])
-    subject = Row(row["id"], row["requester_id"], row["team_id"], row["state"], row["state_category"])
+    verbs, internal = rights.of(row)
     shown: dict[str, Any] = {name: row[name] for name in fields if name in row}
     shown["id"] = row["id"]
     if "state_label" in fields:
         shown["state_label"] = str(state.label)
     # A requester's own ticket may have gone to a restricted team: neither it nor its member is named.
-    hidden = row["team_id"] in actor.hidden_teams
+    hidden = row["team_id"] in rights.actor.hidden_teams
     for name in _REFERENCES:
         if name in fields:
             covered = hidden and name in {"team", "assignee"}
@@ -110,10 +137,10 @@ def _one(
         if name in fields:
             shown[name] = detail.get(name) or None
     if "allowed_verbs" in fields:
-        shown["allowed_verbs"] = allowed_verbs(actor, subject)
+        shown["allowed_verbs"] = verbs
     if "links" in fields:
         shown["links"] = links
-    if allows(actor, "ticket.read_internal", subject):
+    if internal:
         for name in ("opened_by", "parent", "duplicate_of"):
             if name in fields:
                 shown[name] = row[f"{name}_id"]

@@ -51,11 +51,11 @@ def open_incident(
     problems.raise_if_any()
     with unit_of_work(actor, cause=cause) as work:
         requester = requester_id or actor.person_id
-        authorize(actor, "incident.create")
+        authorize(actor, "incident.create", process=KIND)
         if requester != actor.person_id:
-            authorize(actor, "incident.create_for_others")
+            authorize(actor, "incident.create_for_others", process=KIND)
         if (team_id or assignee_id) is not None:
-            authorize(actor, "incident.create_for_others")
+            authorize(actor, "incident.create_for_others", process=KIND)
         priority = priority_of(actor.tenant_id, impact, urgency)
         reference(Person, "requester", requester, actor)
         reference(Service, "service", service_id, actor)

@@ -128,10 +128,12 @@ def _records(source: Source) -> Iterator[RawCase]:
     for row in source.rows():
         number = _number(row, position, source)
         fault = row.fault or (None if number else Fault("no_number", "the row has no number."))
-        if number and source.mapping.repeated == "count":
+        if number:
             times[number] = times.get(number, 0) + 1
-            if times[number] > 1:
+            if times[number] > 1 and source.mapping.repeated == "count":
                 number = f"{number}#{times[number]}"
+            elif times[number] > 1:
+                fault = fault or Fault("repeated_number", "a record with this number stands in an earlier line.")
         yield RawCase(number or "", [row], [(row.line, fault)] if fault else [])
 
 
@@ -177,6 +179,6 @@ def _number(row: Row, position: int | None, source: Source) -> str | None:
     if position is None or position >= len(row.cells):
         return None
     number = row.cells[position].strip()
-    if number in source.mapping.missing or "\ufffd" in number or len(number) > 70:
+    if row.fault is not None and "\ufffd" in number:
         return None
-    return number
+    return number if number not in source.mapping.missing and len(number) <= 70 else None

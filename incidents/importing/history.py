@@ -23,16 +23,17 @@ from itsm.tickets.models import Audience, SourceRecord
 from itsm.tickets.numbering import take_numbers
 
 _TICKET = {
-    "id": "uuid", "number": "text", "title": "text", "description": "text", "state": "smallint",
-    "state_category": "text", "impact": "smallint", "urgency": "smallint", "priority": "smallint", "requester_id": "uuid", "opened_by_id": "uuid",
-    "assignee_id": "uuid", "team_id": "uuid", "category_id": "uuid", "channel": "text", "opened_at": "timestamptz",
-    "updated_at": "timestamptz", "resolved_at": "timestamptz", "closed_at": "timestamptz", "reopen_count": "smallint",
-    "reassignment_count": "smallint", "version": "int", "last_sequence": "int", "last_digest": "bytea",
-}  # fmt: skip
+    **dict.fromkeys(("id", "requester_id", "opened_by_id", "assignee_id", "team_id", "category_id"), "uuid"),
+    **dict.fromkeys(("number", "title", "description", "state_category", "channel"), "text"),
+    **dict.fromkeys(("state", "impact", "urgency", "priority", "reopen_count", "reassignment_count"), "smallint"),
+    **dict.fromkeys(("opened_at", "updated_at", "resolved_at", "closed_at"), "timestamptz"),
+    **dict.fromkeys(("version", "last_sequence"), "int"),
+    "last_digest": "bytea",
+}
 _INCIDENT = {
-    "ticket_id": "uuid", "hold_reason": "text", "close_code": "text", "close_notes": "text", "resolved_by_id": "uuid",
-    "closed_by_id": "uuid",
-}  # fmt: skip
+    **dict.fromkeys(("ticket_id", "resolved_by_id", "closed_by_id"), "uuid"),
+    **dict.fromkeys(("hold_reason", "close_code", "close_notes"), "text"),
+}
 _RECORD = {"id": "uuid", "number": "text", "state": "text", "ticket_id": "uuid", "digest": "bytea"}
 _SEARCH = {"id": "uuid", "ticket_id": "uuid", "words": "text"}
 _PEOPLE = ("requester", "assignee")

@@ -60,13 +60,14 @@ class Source:
             try:
                 yield from self._csv(lines) if self.mapping.kind == "csv" else self._json(lines)
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                raise UnreadableFile(
-                    f"{self.path} is damaged after line {lines.number}: {error}. Fetch it again."
-                ) from None
+                raise self._damaged(lines, error) from None
             except OSError as error:
                 raise UnreadableFile(
                     f"{self.path} cannot be read after line {lines.number}: {error.strerror}."
                 ) from None
+
+    def _damaged(self, lines: _Lines, error: Exception) -> UnreadableFile:
+        return UnreadableFile(f"{self.path} is damaged after line {lines.number}: {error}. Fetch it again.")
 
     def _open(self) -> io.BufferedReader:
         try:
@@ -89,7 +90,9 @@ class Source:
             lines = _Lines(stream, self.mapping.encoding)
             try:
                 header = next(csv.reader(lines, delimiter=self.mapping.delimiter, strict=True), None)
-            except (csv.Error, EOFError, zlib.error, OSError) as error:
+            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                raise self._damaged(lines, error) from None
+            except (csv.Error, OSError) as error:
                 raise UnreadableFile(f"{self.path} has no readable first line: {error}.") from None
         if header is None:
             raise UnreadableFile(f"{self.path} is empty.")

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from incidents.flow import FLOW, IncidentState
 from incidents.importing.cases import RawCase
-from incidents.importing.mapping import ANY_OTHER
+from incidents.importing.mapping import ANY_OTHER, StateMeaning
 from incidents.importing.reader import Fault, Source
 from itsm.kernel.texts import BODY_MAX, TITLE_MAX
 from itsm.tickets.priority import DEFAULT_MATRIX
@@ -30,7 +30,9 @@ TRACKED: Final = (
 )
 _NAME_MAX: Final = {"team": 120, "category": 120, "subcategory": 120}
 _COUNT_MAX: Final = 32_767
-_ENDED: Final = frozenset({"done", "closed", "canceled"})
+_CATEGORY: Final = {code: state.category.value for code, state in FLOW.states.items()}
+_ENDED: Final = frozenset(code for code, category in _CATEGORY.items() if category in {"done", "closed", "canceled"})
+_ON_HOLD: Final = IncidentState.ON_HOLD.value
 
 
 class Refused(ValueError):
@@ -79,7 +81,7 @@ class Case:
     @property
     def is_open(self) -> bool:
         """Whether its last known state is one in which somebody works on it."""
-        return FLOW.state(self.steps[-1].state).category.value not in _ENDED
+        return self.steps[-1].state not in _ENDED
 
 
 class Translator:
@@ -91,6 +93,7 @@ class Translator:
         self._compared = [self._at.get(name) for name in TRACKED]
         self._kept = [(name, source.index[column]) for name, column in source.mapping.keep.items()]
         self._dates: dict[str, datetime] = {}
+        self._states: dict[str, tuple[str, StateMeaning]] = {}
         self._names: dict[str, str | None] = {}
 
     def case(self, raw: RawCase) -> Case:
@@ -99,6 +102,7 @@ class Translator:
         values: dict[str, Any] = dict.fromkeys(TRACKED)
         before: list[str | None] | None = None
         kept_before: dict[str, str] = {}
+        beside_before: list[str] = []
         state, reason = IncidentState.NEW.value, ""
         digest = hashlib.sha256()
         for row in raw.rows:
@@ -109,16 +113,18 @@ class Translator:
             if compared != before:
                 changes = self._changes(line, compared, before, values)
                 before = compared
-            theirs = self._cell(cells, "state") or ""
-            state, reason_now = self._state(line, theirs, cells, state, reason)
+            theirs, state, reason_now = self._state(line, cells, state, reason)
             if reason_now != reason:
                 changes["hold_reason"] = (reason, reason_now)
                 reason = reason_now
-            kept = {}
-            for name, position in self._kept:
-                text = cells[position].strip()
-                if text not in self.mapping.missing and kept_before.get(name) != text:
-                    kept[name] = kept_before[name] = text[:200]
+            kept: dict[str, str] = {}
+            beside = [cells[position] for _, position in self._kept]
+            if beside != beside_before:
+                beside_before = beside
+                for (name, _), cell in zip(self._kept, beside, strict=True):
+                    text = cell.strip()
+                    if text not in self.mapping.missing and kept_before.get(name) != text:
+                        kept[name] = kept_before[name] = text[:200]
             at = self._date(line, cells, "changed_at")
             if at is None:
                 raise Refused(line, "no_date", f"{self.mapping.columns['changed_at']} is missing.")
@@ -148,23 +154,32 @@ class Translator:
             values["priority"] = DEFAULT_MATRIX[values["impact"], values["urgency"]]
         return changes
 
-    def _state(self, line: int, theirs: str, cells: list[str], before: int, reason: str) -> tuple[int, str]:
+    def _state(self, line: int, cells: list[str], before: int, reason: str) -> tuple[str, int, str]:
+        """Their word, our state and the reason to hold after a row."""
+        cell = cells[self._at["state"]]
+        known = self._states.get(cell)
+        if known is None:
+            known = self._states[cell] = self._meaning(line, cell.strip())
+        theirs, meaning = known
+        if meaning.code is None:
+            return theirs, before, reason
+        if meaning.code != _ON_HOLD or meaning.hold_reason:
+            return theirs, meaning.code, meaning.hold_reason
+        said = self._cell(cells, "hold_reason")
+        return theirs, meaning.code, self._word(line, "hold_reasons", "hold_reason", said) if said else ""
+
+    def _meaning(self, line: int, theirs: str) -> tuple[str, StateMeaning]:
         meaning = self.mapping.states.get(theirs)
         if meaning is None:
             known = ", ".join(self.mapping.states)
             raise Refused(
                 line, "unknown_state", f"the state {theirs[:80]!r} is not in the mapping, which knows {known}."
             )
-        if meaning.code is None:
-            return before, reason
-        if meaning.code != IncidentState.ON_HOLD or meaning.hold_reason:
-            return meaning.code, meaning.hold_reason
-        said = self._cell(cells, "hold_reason")
-        return meaning.code, self._word(line, "hold_reasons", "hold_reason", said) if said else ""
+        return theirs, meaning
 
     def _whole(self, raw: RawCase, steps: list[Step], values: dict[str, Any], digest: bytes) -> Case:
         line, cells = raw.rows[-1].line, raw.rows[-1].cells
-        category = FLOW.state(steps[-1].state).category.value
+        category = _CATEGORY[steps[-1].state]
         opened_at = self._date(raw.rows[0].line, raw.rows[0].cells, "opened_at") or steps[0].at
         case = Case(raw.number, raw.rows[0].line, digest, steps, opened_at, self._title(cells), values)
         case.texts["title"] = case.title if "title" in self.mapping.columns else ""
@@ -172,7 +187,7 @@ class Translator:
         case.opened_by = self._name(line, cells, "opened_by")
         # How and when it ended stands on every row of some logs, from the first one on: it is taken only from a case
         # that has ended, and never into an earlier event.
-        if category in _ENDED:
+        if steps[-1].state in _ENDED:
             case.resolved_at = self._date(line, cells, "resolved_at")
             case.resolved_by = self._name(line, cells, "resolved_by")
             code = self._cell(cells, "close_code")
@@ -187,7 +202,7 @@ class Translator:
         return case
 
     def _count(self, case: Case, line: int, cells: list[str]) -> None:
-        ended = [FLOW.state(step.state).category.value in _ENDED for step in case.steps]
+        ended = [step.state in _ENDED for step in case.steps]
         reopened = sum(was and not now for was, now in pairwise(ended))
         moved = sum(None not in step.changes["team"] for step in case.steps if "team" in step.changes)
         case.reopen_count = self._whole_number(line, cells, "reopen_count", reopened)
@@ -248,11 +263,14 @@ class Translator:
 
     def _date(self, line: int, cells: list[str], meaning: str) -> datetime | None:
         position = self._at.get(meaning)
-        text = cells[position].strip() if position is not None else ""
-        if position is None or text in self.mapping.missing:
+        if position is None:
             return None
+        text = cells[position]
         found = self._dates.get(text)
         if found is None:
+            text = text.strip()
+            if text in self.mapping.missing:
+                return None
             found = self._parse(line, meaning, text)
             if len(self._dates) > 100_000:
                 self._dates.clear()

@@ -89,7 +89,9 @@ def page(request: TenantRequest) -> HttpResponse:
         {
             "title": title,
             "figures": [(label, report[name]) for name, label in figures if not isinstance(report[name], (dict, list))],
-            "tables": [(label, _rows(report[name])) for name, label in figures if isinstance(report[name], (dict, list))],
+            "tables": [
+                (label, _rows(report[name])) for name, label in figures if isinstance(report[name], (dict, list))
+            ],
         }
         for title, figures in SECTIONS
     ]

@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from itsm.api.models import IdempotencyKey
-from itsm.api.parsers import BODY_MAX_BYTES, TooLarge
+from itsm.api.parsers import BODY_MAX_BYTES, refuse_oversize
 from itsm.kernel import clock
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import DomainError, FieldProblem, Invalid
@@ -116,8 +116,7 @@ def _digest(request: HttpRequest) -> bytes:
                     seen.update(chunk)
                 file.seek(0)
     else:
-        if int(request.META.get("CONTENT_LENGTH") or 0) > BODY_MAX_BYTES:
-            raise TooLarge(BODY_MAX_BYTES)
+        refuse_oversize(request, BODY_MAX_BYTES)
         seen.update(request.body)
     return seen.digest()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import IO, Any
 
+from django.http import HttpRequest
 from rest_framework.parsers import BaseParser, MultiPartParser
 
 from itsm.kernel.errors import DomainError, FieldProblem, Invalid
@@ -23,6 +24,13 @@ class TooLarge(DomainError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"The body is larger than {limit} bytes.")
+
+
+def refuse_oversize(request: HttpRequest, limit: int) -> None:
+    """Raise TooLarge, before anything is read, when the announced length of the body is above ``limit``."""
+    announced = str(request.META.get("CONTENT_LENGTH") or "0")
+    if announced.isdecimal() and int(announced[:20]) > limit:
+        raise TooLarge(limit)
 
 
 class _DuplicateKey(ValueError):

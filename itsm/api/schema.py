@@ -161,21 +161,13 @@ _MEANING: Mapping[int, str] = {
 
 
 class Bearer(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """A token, or the browser's session."""
+    """A token. (The browser's session works too, with X-CSRFToken on writes; integrations have no use for it.)"""
 
     target_class = "itsm.api.authentication.ActorAuthentication"
-    name = ["token", "session"]  # noqa: RUF012
+    name = "token"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> Any:
-        return [
-            {"type": "http", "scheme": "bearer", "description": "A token made in your profile or by POST /tokens/."},
-            {
-                "type": "apiKey",
-                "in": "cookie",
-                "name": "sessionid",
-                "description": "The browser; writes need X-CSRFToken.",
-            },
-        ]
+        return {"type": "http", "scheme": "bearer", "description": "A token that you made in your profile."}
 
 
 class StrictBody(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]

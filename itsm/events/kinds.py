@@ -92,6 +92,7 @@ declare(
     kind("team.created", "team", "restricted"),
     kind("team.changed", "team fields"),
     kind("organisation.created", "organisation"),
+    kind("organisation.changed", "organisation fields"),
     # A chain of automatic reactions reached the cap; ``event`` is its last link, ``reaction`` what did not run.
     kind("reaction.stopped", "reaction event depth"),
     kind("texts.retired", "tickets before"),

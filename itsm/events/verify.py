@@ -80,6 +80,7 @@ def verify(tenant_id: UUID) -> Report:
             if own_transaction:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             cursor.execute("SET LOCAL statement_timeout = '10min'")
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '10min'")
         _check_chains(report)
         _check_loose(report)
         _check_texts(report)

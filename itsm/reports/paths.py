@@ -110,9 +110,7 @@ class Paths:
         return found
 
 
-def read_paths(
-    tenant_id: UUID, cases: QuerySet[Any], prefixes: tuple[str, ...], labels: Mapping[int, str]
-) -> Paths:
+def read_paths(tenant_id: UUID, cases: QuerySet[Any], prefixes: tuple[str, ...], labels: Mapping[int, str]) -> Paths:
     """The paths of the tickets in ``cases``, which is narrowed to what the actor sees, from events of these kinds.
 
     ``labels`` are our own words for our states.

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from django.db import connection
 from django.db.models import Aggregate, ExpressionWrapper, F, FloatField
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Extract
 
 #: A report may take longer than a page, but not for ever.
@@ -26,7 +27,7 @@ class Quantile(Aggregate):
         super().__init__(expression, at=float(at), output_field=FloatField())
 
 
-def hours_between(start: str, end: str) -> ExpressionWrapper:
+def hours_between(start: str, end: str) -> Combinable:
     """Hours from one instant to another, with a fraction; null when one of them is."""
     return ExpressionWrapper(Extract(F(end) - F(start), "epoch") / 3600.0, output_field=FloatField())
 
@@ -58,10 +59,15 @@ def _nth(counts: Mapping[int, int], position: int) -> int:
 
 @contextmanager
 def patient() -> Iterator[None]:
-    """Let statements of this transaction run longer than those of a page usually may."""
+    """Let statements of this transaction run longer than those of a page usually may, and plan them for whole tables.
+
+    Just after an import the database has no statistics yet: it believes that nested loops over what was loaded are cheap.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('statement_timeout')")
         before = cursor.fetchone()[0]
-        cursor.execute(f"SET LOCAL statement_timeout = {_TIMEOUT_MS}")
+        cursor.execute(f"SET LOCAL statement_timeout = {_TIMEOUT_MS}; SET LOCAL enable_nestloop = off")
         yield
-        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [before])
+        cursor.execute(
+            "SELECT set_config('statement_timeout', %s, true), set_config('enable_nestloop', 'on', true)", [before]
+        )

@@ -42,6 +42,15 @@ class Login(views.LoginView):
     redirect_authenticated_user = True
 
 
+class Invitation(views.PasswordResetConfirmView):
+    """Choosing the first password, by the link that an administrator hands over. The link works once, for some days."""
+
+    template_name = "itsm/invitation.html"
+    success_url = "/"
+    post_reset_login = True
+    post_reset_login_backend = "django.contrib.auth.backends.ModelBackend"
+
+
 class PasswordChange(views.PasswordChangeView):
     """One's own password; other sessions end."""
 

@@ -48,8 +48,8 @@ class Choices:
 
     @cached_property
     def _agents(self) -> Pairs:
-        able = RoleGrant.objects.filter(tenant_id=self.actor.tenant_id, role__in=_AGENT_ROLES).values("person_id")
-        people = self._of(Person).filter(Q(pk__in=able), is_active=True).order_by("name")
+        able = RoleGrant.objects.valid().filter(tenant_id=self.actor.tenant_id, role__in=_AGENT_ROLES)
+        people = self._of(Person).filter(Q(pk__in=able.values("person_id")), is_active=True).order_by("name")
         return [(str(pk), name) for pk, name in people.values_list("pk", "name")[:_AGENTS_MAX]]
 
     @cached_property

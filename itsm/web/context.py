@@ -9,6 +9,9 @@ from django.http import HttpRequest
 from itsm.access.decide import allows
 from itsm.web.pages import works_the_queue
 
+#: Whoever has one of these finds the way to the configuration in the header.
+_CONFIGURES = ("settings.manage", "service.manage", "audit.read")
+
 
 def shell(request: HttpRequest) -> dict[str, Any]:
     """Tenant and actor of the request (None outside a tenant), and which rooms of the product the actor may enter."""
@@ -18,7 +21,8 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "actor": actor,
         "rooms": {
             "queue": actor is not None and works_the_queue(actor),
-            "admin": actor is not None and allows(actor, "settings.read"),
+            "admin": actor is not None and any(allows(actor, right) for right in _CONFIGURES),
+            "report": actor is not None and allows(actor, "report.read"),
             "create": actor is not None and allows(actor, "incident.create"),
             "tokens": actor is not None and allows(actor, "token.create"),
         },

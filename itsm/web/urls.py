@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.contrib.auth import views as auth
 from django.urls import URLPattern, URLResolver, path
 
-from itsm.web.accounts import Login, PasswordChange
+from itsm.web.accounts import Invitation, Login, PasswordChange
+from itsm.web.admin import site
 from itsm.web.views import home, profile, queue
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -16,5 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("tokens/<uuid:token_id>/revoke/", profile.revoke, name="token-revoke"),
     path("accounts/login/", Login.as_view(), name="login"),
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
+    path("accounts/invitation/<uidb64>/<token>/", Invitation.as_view(), name="invitation"),
+    path("admin/", site.urls),
     path("accounts/password/", PasswordChange.as_view(), name="password_change"),
 ]

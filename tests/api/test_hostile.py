@@ -238,6 +238,12 @@ def test_uploads_that_are_no_uploads(acme: Desk, agent: Caller) -> None:
     huge: dict[str, Any] = {"CONTENT_LENGTH": str(UPLOAD_MAX_BYTES + 1)}
     answer = agent.client.generic("POST", f"/t/acme/api/v1/{address}", b"x", headers=agent.headers, **huge)
     problem(answer, 413, "too_large")
+    for length in ("nonsense", "-5", "9" * 5000):
+        odd: dict[str, Any] = {"CONTENT_LENGTH": length}
+        answer = agent.client.generic(
+            "POST", "/t/acme/api/v1/incidents/", b"x", "application/json", headers=agent.headers, **odd
+        )
+        assert answer.status_code in {400, 413}, (length, answer.content)
     assert footprint(acme) == then
 
 

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from incidents import commands
 from itsm.kernel import clock
-from itsm.tickets.commands import assign_ticket, comment_on_ticket, link_tickets
+from itsm.tickets.commands import assign_ticket, comment_on_ticket, link_tickets, watch_ticket
 from itsm.tickets.commands.configuration import create_service
 from itsm.tickets.models import Ticket
 from itsm.tickets.search import index_ticket
@@ -209,6 +209,21 @@ def test_the_number_of_queries_is_fixed(acme: Desk, agent: Caller, address: str)
         spent.append(len([q for q in queries.captured_queries if not _frame(q["sql"])]))
     assert spent[0] == spent[1]
     assert spent[1] == BUDGETS[address], "update tests/budgets.json on purpose, never in passing"
+
+
+def test_a_watchers_list_costs_the_same_however_much_he_watches(acme: Desk, requester: Caller) -> None:
+    spent = []
+    for rows in (2, 8):
+        with acme.inside():
+            while Ticket.objects.count() < rows:
+                ticket = acme.incident("colleague")
+                watch_ticket(actor=acme.actor("agent"), ticket_id=ticket.pk, person_id=acme.people["requester"].pk)
+        requester.get("me/")
+        with counted() as queries:
+            results = requester.get("incidents/").json()["results"]
+        assert [row["allowed_verbs"] for row in results] == [["comment", "attach", "watch"]] * rows
+        spent.append(len(queries.captured_queries))
+    assert spent[0] == spent[1]
 
 
 def _frame(sql: str) -> bool:

@@ -19,7 +19,9 @@ from itsm.kernel.errors import Forbidden
 from itsm.tenancy.models import Person, Team
 from itsm.tickets.models import SourceRecord, Ticket, TicketSearch
 from itsm.tickets.search import search_tickets
-from tests.factories import Desk
+from itsm.tickets.timeline import timeline
+from tests.committed import CommittedDatabase
+from tests.factories import Desk, make_desk
 from tests.importing.logs import CASES, assert_chains, log, row, run
 
 UPDATED = datetime(2016, 3, 5, 12, 0, tzinfo=UTC)
@@ -37,7 +39,18 @@ def ticket_of(number: str) -> Ticket:
 
 
 def everything() -> dict[str, int]:
-    models: tuple[Any, ...] = (Ticket, Incident, Event, EventText, FeedEntry, Person, Team, SourceRecord, TicketSearch, Outbox)
+    models: tuple[Any, ...] = (
+        Ticket,
+        Incident,
+        Event,
+        EventText,
+        FeedEntry,
+        Person,
+        Team,
+        SourceRecord,
+        TicketSearch,
+        Outbox,
+    )
     return {model.__name__: model.objects.count() for model in models}
 
 
@@ -55,7 +68,11 @@ def test_a_case_is_written_as_it_was(acme: Desk, file: Path) -> None:
         assert ticket.resolved_at == datetime(2016, 2, 29, 11, 29, tzinfo=UTC)
         assert (ticket.closed_at, ticket.updated_at) == (UPDATED, UPDATED)
         assert (ticket.reopen_count, ticket.reassignment_count, ticket.version, ticket.last_sequence) == (1, 1, 6, 6)
-        assert (ticket.requester.name, ticket.opened_by.name, ticket.team.name) == ("Caller 1", "Opened by 8", "Group 70")
+        assert (ticket.requester.name, ticket.opened_by.name, ticket.team.name) == (
+            "Caller 1",
+            "Opened by 8",
+            "Group 70",
+        )
         assert (ticket.category.name, ticket.category.parent.name) == ("Subcategory 170", "Category 55")
         assert Incident.objects.get(pk=ticket.pk).resolved_by.name == "Resolved by 149"
         events = list(Event.objects.filter(ticket_id=ticket.pk).order_by("sequence"))
@@ -69,7 +86,11 @@ def test_a_case_is_written_as_it_was(acme: Desk, file: Path) -> None:
             "Closed",
         ]
         assert events[0].occurred_at == datetime(2016, 2, 29, 1, 23, tzinfo=UTC)
-        assert (events[0].kind, events[0].actor_kind, events[0].actor_label) == ("incident.imported", "system", "import")
+        assert (events[0].kind, events[0].actor_kind, events[0].actor_label) == (
+            "incident.imported",
+            "system",
+            "import",
+        )
         assert Person.objects.get(pk=events[0].actor_id).source_key == "servicenow-log:Updated by 21"
         resolver = str(Person.objects.get(name="Resolver 89").pk)
         teams = [str(Team.objects.get(name=name).pk) for name in ("Group 56", "Group 70")]
@@ -83,6 +104,13 @@ def test_a_case_is_written_as_it_was(acme: Desk, file: Path) -> None:
         assert Outbox.objects.count() == outbox
         assert not Delivery.objects.exists()
     assert assert_chains(acme) > 10
+
+
+def test_its_timeline_tells_their_words_and_ours(acme: Desk, file: Path) -> None:
+    run(acme, file)
+    with acme.inside():
+        told = [str(entry) for entry in timeline(acme.actor("agent"), ticket_of("INC0000045"))]
+    assert any("Awaiting User Info" in text and "Resolver 89" in text for text in told)
 
 
 def test_the_future_is_not_known(acme: Desk, file: Path) -> None:
@@ -104,7 +132,9 @@ def test_imported_tickets_are_searched_and_worked_on(acme: Desk, file: Path) -> 
     relay(acme.tenant.pk)
     with acme.inside():
         assert search_tickets(acme.actor("agent"), "INC0000057") == [ticket.pk]
-        assert [e.kind for e in Event.objects.filter(ticket_id=ticket.pk).order_by("sequence")][2:] == ["incident.resumed"]
+        assert [e.kind for e in Event.objects.filter(ticket_id=ticket.pk).order_by("sequence")][2:] == [
+            "incident.resumed"
+        ]
     assert_chains(acme)
 
 
@@ -183,6 +213,16 @@ def test_two_systems_with_the_same_numbers(acme: Desk, file: Path) -> None:
     assert "3 incidents" in run(acme, file, source="servicenow-emea")
     with acme.inside():
         assert Ticket.objects.count() == 6
+
+
+def test_a_database_that_refuses_is_told(committed_db: CommittedDatabase, file: Path) -> None:
+    desk = make_desk("acme")
+    with committed_db.connect("owner", autocommit=False) as other:
+        other.execute("LOCK TABLE tickets_sourcerecord IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(CommandError, match=r"lock timeout. The same command goes on where this one stopped\."):
+            run(desk, file)
+        other.rollback()
+    assert "3 incidents with 10 events written" in run(desk, file)
 
 
 def test_unknown_organisation_and_missing_mapping(acme: Desk, file: Path) -> None:

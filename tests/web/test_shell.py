@@ -18,6 +18,7 @@ from itsm.events.models import Event
 from itsm.tenancy.models import Person, Tenant
 from itsm.tenancy.roles import database_role
 from itsm.tickets.commands import assign_ticket
+from itsm.tickets.commands.configuration import update_settings
 from itsm.tickets.search import index_ticket
 from tests.factories import Desk
 from tests.web.conftest import Browser
@@ -201,6 +202,8 @@ def test_language_zone_and_direction_follow_the_person(acme: Desk, browser: Brow
 
 def test_instants_are_shown_in_the_readers_zone(acme: Desk, browser: Browser) -> None:
     ticket = acme.incident()
+    update_settings(actor=acme.system, time_zone="Africa/Nairobi")
+    assert "EAT" in text(browser("requester").get(f"{acme.prefix}/incidents/{ticket.number}/"))
     update_person(actor=acme.system, person_id=acme.people["requester"].pk, time_zone="Asia/Tokyo")
     page = text(browser("requester").get(f"{acme.prefix}/incidents/{ticket.number}/"))
     assert "JST" in page

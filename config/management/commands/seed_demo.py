@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from config.demo.seed import Desk, Seeded, midnight
+from config.demo.seed import ROUNDS, Desk, Seeded, midnight
 from config.demo.stories import COMPANIES
 from itsm.kernel import clock
 from itsm.tenancy.models import Tenant
@@ -26,6 +26,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--state", default=os.environ.get("VIABLE_STATE", str(settings.BASE_DIR / ".state")))
         parser.add_argument("--address", default=os.environ.get("VIABLE_ADDRESS") or "http://127.0.0.1:8000")
+        parser.add_argument(
+            "--rounds", type=int, default=ROUNDS, help="how often the stories are told (15 incidents each)"
+        )
         parser.add_argument("--once", action="store_true", help="accepted for clarity: it never happens twice")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -43,7 +46,7 @@ class Command(BaseCommand):
         today = midnight(clock.now())
         seeded = []
         for company in COMPANIES:
-            seeded.append(Desk(company, password, today).build(self.stdout.write))
+            seeded.append(Desk(company, password, today, rounds=options["rounds"]).build(self.stdout.write))
         _write(path, _document(seeded, password, address))
         self.stdout.write(f"Sign-in data: {path}")
 

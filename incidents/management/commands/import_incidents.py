@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 
 from incidents.importing.cases import scan
 from incidents.importing.mapping import SHIPPED, BadMapping, load_mapping, shipped
@@ -75,6 +76,9 @@ class Command(BaseCommand):
             raise CommandError(error.detail) from None
         except OSError as error:
             raise CommandError(f"{error.filename}: {error.strerror}") from None
+        except (DatabaseError, KeyboardInterrupt) as error:
+            why = (str(error).splitlines() or ["interrupted"])[0]
+            raise CommandError(f"Stopped: {why}. The same command goes on where this one stopped.") from None
         self._say(outcome, rejects, time.monotonic() - began, time.process_time() - cpu, dry=options["dry_run"])
 
     def _mapping(self, options: dict[str, Any]) -> Any:

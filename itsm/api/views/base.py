@@ -15,7 +15,7 @@ from itsm.api import idempotency, throttling
 from itsm.api.authentication import ActorAuthentication
 from itsm.api.exceptions import exception_handler
 from itsm.api.filters import bad_parameter, parameters
-from itsm.api.parsers import BODY_MAX_BYTES, UPLOAD_MAX_BYTES, JSONParser, TooLarge, UploadParser
+from itsm.api.parsers import BODY_MAX_BYTES, UPLOAD_MAX_BYTES, JSONParser, UploadParser, refuse_oversize
 from itsm.api.renderers import JSONOnly, JSONRenderer, dumps
 from itsm.api.shapes import Shape
 from itsm.kernel.actor import Actor
@@ -56,14 +56,15 @@ class ApiView(APIView):
         """After authentication: count, check the query string, and end here when this POST was answered before."""
         self._allowances = []
         super().initial(request, *args, **kwargs)
+        if request.method not in self.allowed_methods:
+            self.http_method_not_allowed(request)
         self._allowances = throttling.take(self.actor)
         throttling.refuse_spent(self._allowances)
         self.given = parameters(
             request.query_params, self.query_parameters if request.method in {"GET", "HEAD"} else ()
         )
         limit = UPLOAD_MAX_BYTES if UploadParser in self.parser_classes else BODY_MAX_BYTES
-        if int(request.META.get("CONTENT_LENGTH") or 0) > limit:
-            raise TooLarge(limit)
+        refuse_oversize(request._request, limit)
         if request.method == "POST":
             self._attempt = idempotency.begin(request, self.actor)
             if self._attempt is not None and self._attempt.answer is not None:
@@ -84,7 +85,7 @@ class ApiView(APIView):
             kept = response.data
             if self.shown_once and isinstance(kept, Mapping):
                 kept = {name: None if name in self.shown_once else value for name, value in kept.items()}
-            self._attempt.store(self.actor, response, dumps(kept))
+            self._attempt.store(self.actor, response, b"" if kept is None else dumps(kept))
         for name, value in throttling.headers(getattr(self, "_allowances", [])).items():
             response[name] = value
         response.setdefault("Cache-Control", "no-store")

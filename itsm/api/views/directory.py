@@ -167,7 +167,7 @@ class UserListView(_Users, ListView):
         return rows
 
     def _holding(self, grants: Q) -> QuerySet[Any]:
-        return RoleGrant.objects.filter(grants, tenant_id=self.actor.tenant_id).values("person_id")
+        return RoleGrant.objects.valid().filter(grants, tenant_id=self.actor.tenant_id).values("person_id")
 
 
 class _Organisations(Directory):

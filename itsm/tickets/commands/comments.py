@@ -11,11 +11,11 @@ from itsm.access.decide import allows, visible_to
 from itsm.events.models import Event
 from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
-from itsm.kernel.errors import Problems
+from itsm.kernel.errors import Invalid, Problems
 from itsm.kernel.texts import BODY_MAX, clean_text
 from itsm.tenancy.models import Person
 from itsm.tickets.fetch import lock_ticket, refuse_closed
-from itsm.tickets.models import Audience, Comment, Ticket, Watcher
+from itsm.tickets.models import Attachment, Audience, Comment, Ticket, Watcher
 
 #: "@ann" or "@ann@acme.example", not the middle of an e-mail address.
 _MENTION = re.compile(r"(?<![\w@.])@([\w.+-]+(?:@[\w-]+(?:\.[\w-]+)+)?)")
@@ -34,7 +34,8 @@ def comment_on_ticket(
 ) -> Comment:
     """Write a public reply or an internal note. Mentioned people who may read it become watchers.
 
-    A comment answers somebody and overwrites nothing, so ``expected_version`` may be None. Refuses on closed tickets.
+    ``attachment_ids`` are files that the actor has put on the ticket before; they get the comment's audience. A comment
+    answers somebody and overwrites nothing, so ``expected_version`` may be None. Refuses on closed tickets.
     """
     problems = Problems()
     text = clean_text(problems, "body", body, limit=BODY_MAX, required=True)
@@ -54,18 +55,38 @@ def comment_on_ticket(
             body=text,
             created_at=work.now,
         )
+        files = _own_files(actor, ticket, attachment_ids)
         mentioned = _mentioned(actor, ticket, text, internal=audience == Audience.INTERNAL)
         work.add(comment, *(Watcher(tenant_id=actor.tenant_id, ticket_id=ticket.pk, person_id=p) for p in mentioned))
+        for file in files:
+            file.comment_id, file.audience = comment.pk, audience
+            work.changed(file, "comment", "audience")
         work.emit(
             "ticket.commented",
             ticket,
             comment=comment.pk,
             audience=audience,
-            attachments=list(attachment_ids),
+            attachments=[file.pk for file in files],
             mentions=mentioned,
             texts={"body": text},
         )
     return comment
+
+
+def _own_files(actor: Actor, ticket: Ticket, ids: Sequence[UUID]) -> list[Attachment]:
+    """The actor's own files on this ticket that no comment has taken yet. Raises Invalid when one of ``ids`` is none."""
+    files = list(
+        Attachment.objects.filter(
+            pk__in=ids,
+            ticket_id=ticket.pk,
+            uploaded_by_id=actor.person_id,
+            comment__isnull=True,
+            removed_at__isnull=True,
+        )
+    )
+    if len(files) != len(set(ids)):
+        raise Invalid.one("attachments", "unknown_reference", "attachments must be files that you put on this ticket.")
+    return files
 
 
 def _mentioned(actor: Actor, ticket: Ticket, text: str, *, internal: bool) -> list[UUID]:

@@ -50,7 +50,7 @@ class TokenForm(CommandForm):
         label=gettext_lazy("Name"), max_length=100, help_text=gettext_lazy("What it is for, so that you know it later.")
     )
     scopes = forms.MultipleChoiceField(
-        label=gettext_lazy("May"),
+        label=gettext_lazy("Rights"),
         choices=[(scope, scope) for scope in SCOPES],
         widget=forms.CheckboxSelectMultiple,
         help_text=gettext_lazy("Never more than you may do yourself."),

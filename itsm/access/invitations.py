@@ -1,0 +1,56 @@
+"""Letting a person sign in. A tenant admin invites persons and never holds a key to an account that exists elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.contrib.auth.hashers import make_password
+from django.db import transaction
+
+from itsm.access.actors import tenants_of_user
+from itsm.access.commands import invite_user
+from itsm.access.decide import authorize
+from itsm.events.write import unit_of_work
+from itsm.kernel.actor import Actor
+from itsm.kernel.errors import Invalid, NotFound
+from itsm.tenancy.models import Membership, Person, User
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """Who may sign in now. ``sets_password``: the account is this tenant's alone and has none yet, so it may be given a link."""
+
+    user: User
+    sets_password: bool
+
+
+def invite_person(*, actor: Actor, person_id: UUID) -> Invitation:
+    """Let a person sign in with its address. Inviting again answers the same, as long as no password was chosen.
+
+    Whoever has an account already (in another tenant too) signs in with the password he has: a link that sets one would
+    hand that account over. Raises Invalid for a person that is disabled or has no address.
+    """
+    with unit_of_work(actor):
+        authorize(actor, "person.manage")
+        people = Person.objects.filter(tenant_id=actor.tenant_id, pk=person_id, erased_at__isnull=True)
+        person: Person | None = people.first()
+        if person is None:
+            raise NotFound
+        if not person.is_active:
+            raise Invalid.one("person", "disabled", f"{person.name} is disabled. Enable the person first.")
+        if not person.email_key:
+            raise Invalid.one(
+                "email", "required", f"{person.name} has no e-mail address, which is what one signs in with."
+            )
+        member = Membership.objects.filter(tenant_id=actor.tenant_id, person_id=person.pk).first()
+        if member is not None:
+            user = User.objects.get(pk=member.user_id)
+        else:
+            with transaction.atomic():
+                user, _created = User.objects.get_or_create(
+                    email=person.email_key, defaults={"password": make_password(None)}
+                )
+            invite_user(actor=actor, person_id=person.pk, user=user)
+        elsewhere = [tenant_id for tenant_id, _slug, _name in tenants_of_user(user.pk) if tenant_id != actor.tenant_id]
+        return Invitation(user, sets_password=not elsewhere and not user.has_usable_password())

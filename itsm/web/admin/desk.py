@@ -1,0 +1,117 @@
+"""How the desk works: settings, priority matrix, services, categories."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from zoneinfo import available_timezones
+
+from django.conf import settings
+from django.contrib import admin
+from django.db.models import Model
+from django.utils.translation import gettext_lazy as _
+
+from itsm.kernel.actor import Actor
+from itsm.tickets.commands import configuration
+from itsm.tickets.models import Category, DeskSettings, PriorityRule, Service
+from itsm.web.admin.base import CommandAdmin, CommandModelForm, choice
+from itsm.web.admin.sites import site
+
+
+def zones() -> list[tuple[str, str]]:
+    """All time zones, for a select box."""
+    return [(zone, zone.replace("_", " ")) for zone in sorted(available_timezones())]
+
+
+class DeskSettingsForm(CommandModelForm):
+    time_zone = choice(_("Time zone"), zones)
+    language = choice(_("Language"), settings.LANGUAGES)
+
+
+@admin.register(DeskSettings, site=site)
+class DeskSettingsAdmin(CommandAdmin):
+    read: ClassVar = ("settings.read",)
+    manage = "settings.manage"
+    creates = False
+    form = DeskSettingsForm
+    fields = (
+        "time_zone",
+        "language",
+        "reopen_days",
+        "auto_close_days",
+        "retention_days",
+        "attachment_max_bytes",
+    )
+    list_display = ("name", "time_zone", "language", "reopen_days", "auto_close_days", "retention_days")
+
+    @admin.display(description=_("Desk settings"))
+    def name(self, row: DeskSettings) -> str:
+        return str(_("Desk settings"))
+
+    def update(self, actor: Actor, row: Any, data: dict[str, Any]) -> None:
+        configuration.update_settings(actor=actor, **data)
+
+
+@admin.register(PriorityRule, site=site)
+class PriorityRuleAdmin(CommandAdmin):
+    read: ClassVar = ("settings.read",)
+    manage = "settings.manage"
+    creates = False
+    fields = ("impact", "urgency", "priority")
+    fixed = ("impact", "urgency")
+    list_display = ("cell", "impact", "urgency", "priority")
+    ordering = ("impact", "urgency")
+
+    @admin.display(description=_("Cell"))
+    def cell(self, row: PriorityRule) -> str:
+        return f"{row.impact} × {row.urgency}"
+
+    def update(self, actor: Actor, row: Any, data: dict[str, Any]) -> None:
+        configuration.set_priority_rule(actor=actor, impact=row.impact, urgency=row.urgency, priority=data["priority"])
+
+
+@admin.register(Service, site=site)
+class ServiceAdmin(CommandAdmin):
+    read: ClassVar = ("service.read",)
+    manage = "service.manage"
+    fields = ("name", "description", "is_active")
+    list_display = ("name", "description", "is_active")
+    list_filter = ("is_active",)
+    search_fields = ("name",)
+    ordering = ("name",)
+
+    def create(self, actor: Actor, data: dict[str, Any]) -> Model:
+        service = configuration.create_service(actor=actor, name=data["name"], description=data["description"])
+        if not data["is_active"]:
+            configuration.update_service(actor=actor, service_id=service.pk, active=False)
+        return service
+
+    def update(self, actor: Actor, row: Any, data: dict[str, Any]) -> None:
+        configuration.update_service(actor=actor, service_id=row.pk, **_active(data))
+
+
+@admin.register(Category, site=site)
+class CategoryAdmin(CommandAdmin):
+    read: ClassVar = ("category.read",)
+    manage = "category.manage"
+    fields = ("name", "parent", "is_active")
+    fixed = ("parent",)
+    list_display = ("name", "parent", "is_active")
+    list_select_related = ("parent",)
+    list_filter = ("is_active",)
+    search_fields = ("name",)
+    ordering = ("name",)
+
+    def create(self, actor: Actor, data: dict[str, Any]) -> Model:
+        parent = data["parent"]
+        row = configuration.create_category(actor=actor, name=data["name"], parent_id=parent.pk if parent else None)
+        if not data["is_active"]:
+            configuration.update_category(actor=actor, category_id=row.pk, active=False)
+        return row
+
+    def update(self, actor: Actor, row: Any, data: dict[str, Any]) -> None:
+        configuration.update_category(actor=actor, category_id=row.pk, **_active(data))
+
+
+def _active(data: dict[str, Any]) -> dict[str, Any]:
+    """Commands call the flag ``active``."""
+    return {("active" if name == "is_active" else name): value for name, value in data.items()}

@@ -1,0 +1,33 @@
+"""Tasks that the worker of test_celery runs beside the product's own."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from config.celery import TenantTask, app
+from itsm.events.bus import Consumer, wiring
+from itsm.events.models import Event
+from itsm.tenancy.context import current_tenant_id
+from itsm.tickets.models import Service
+
+
+@app.task(base=TenantTask)  # type: ignore[untyped-decorator]
+def note(name: str) -> None:
+    """Leave a row in the tenant that is in force, taking a moment, so that tasks overlap."""
+    time.sleep(0.01)
+    Service(name=name, tenant_id=current_tenant_id()).save(force_insert=True)
+
+
+def witness(event: Event) -> None:
+    """A consumer that writes, says that it has, and is slow to come to its end when told so."""
+    Service(name=f"witnessed {event.kind}", tenant_id=event.tenant_id).save(force_insert=True)
+    if reached := os.environ.get("DELIVERY_REACHED"):
+        Path(reached).touch()
+        time.sleep(float(os.environ["DELIVERY_SLEEPS"]))
+
+
+if os.environ.get("DELIVERY_WITNESS"):
+    # In a worker only: the product is wired by now, and its relay gets one consumer more.
+    wiring.consume(Consumer("test.witness", ("incident.",), witness))
