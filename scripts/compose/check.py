@@ -202,6 +202,17 @@ class Check:
         took = self.expect_worked_on(*self.open_incident())
         say(f"worker killed by SIGKILL: healthy again after {time.monotonic() - begun - took:.1f} s, and works")
 
+    def without_queue(self) -> None:
+        """Writing needs no queue, and what was written meanwhile is worked on when it is back."""
+        self.compose("stop", "queue")
+        begun = time.monotonic()
+        incident, word = self.open_incident()
+        took = time.monotonic() - begun
+        expect(took < 8, f"without the queue an incident took {took:.1f} s")
+        self.compose("start", "queue")
+        late = self.expect_worked_on(incident, word, 60)
+        say(f"queue stopped: incident accepted after {took:.1f} s; worked on {late:.1f} s after the queue was back")
+
     def scaled(self) -> None:
         self.up("--no-recreate", "--scale", "worker=2")
         workers = self.inspect("worker")
@@ -296,6 +307,7 @@ def main() -> int:
         incident, word = check.first_incident()
         check.quiet()
         check.killed_worker()
+        check.without_queue()
         check.scaled()
         check.down_and_up(incident, word)
         counts = check.backed_up()
