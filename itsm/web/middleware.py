@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.db import DataError, IntegrityError, OperationalError, transaction
+from django.db import DataError, IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import get_script_prefix, set_script_prefix
 from django.utils import timezone, translation
@@ -35,8 +35,8 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 _PREFIX = re.compile(r"\A/t/([a-z0-9-]{1,40})(/.*)?\Z", re.DOTALL)
 #: Signing in must be possible before anybody is inside, on a tenant's own host as well.
 _GLOBAL = ("/accounts/", "/healthz/")
-#: What the database refuses: text that it cannot store, two who made the same thing, a lock that was not free in time.
-_DATABASE = {DataError: 400, IntegrityError: 409, OperationalError: 503}
+#: What the database refuses: text that it cannot store, two who made the same thing. (An outage is handler500's.)
+_DATABASE = {DataError: 400, IntegrityError: 409}
 _REQUEST_ID = re.compile(r"\A[A-Za-z0-9._-]{8,64}\Z")
 
 
