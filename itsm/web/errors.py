@@ -43,6 +43,8 @@ def _words(status: int) -> tuple[str, str]:
         405: (_("This address takes no such request"), _("Start from the home page.")),
         409: (_("This is not possible now"), _("Open the ticket again to see what is possible.")),
         412: (_("Somebody changed this meanwhile"), _("Open it again and repeat your change.")),
+        413: (_("This is too large"), _("Send a smaller file.")),
+        503: (_("The service is busy"), _("Nothing was saved. Go back and send it again in a moment.")),
     }.get(
         status,
         (

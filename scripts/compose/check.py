@@ -25,6 +25,15 @@ with tenant(acme.pk):
     actor = actor_of_user(acme.pk, User.objects.get(email="admin@acme.example").pk)
     print(create_token(actor=actor, name="check", scopes=["incidents:read", "incidents:write", "events:read"])[1])
 """
+PROXIED = """
+from django.test import Client
+ask = Client(headers={"host": "localhost"}).get
+plain, page = ask("/accounts/login/"), ask("/accounts/login/", headers={"x-forwarded-proto": "https"})
+assert (plain.status_code, plain["Location"]) == (301, "https://localhost/accounts/login/"), plain
+assert page.status_code == 200 and "max-age=31536000" in page["Strict-Transport-Security"], page.headers
+assert page.cookies["csrftoken"]["secure"]
+assert ask("/healthz/ready").status_code == 200
+"""
 COUNT = (
     "SELECT format('SELECT %L, count(*) FROM %I', relname, relname) FROM pg_class"
     " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY relname \\gexec"
@@ -193,6 +202,17 @@ class Check:
         took = self.expect_worked_on(*self.open_incident())
         say(f"worker killed by SIGKILL: healthy again after {time.monotonic() - begun - took:.1f} s, and works")
 
+    def without_queue(self) -> None:
+        """Writing needs no queue, and what was written meanwhile is worked on when it is back."""
+        self.compose("stop", "queue")
+        begun = time.monotonic()
+        incident, word = self.open_incident()
+        took = time.monotonic() - begun
+        expect(took < 8, f"without the queue an incident took {took:.1f} s")
+        self.compose("start", "queue")
+        late = self.expect_worked_on(incident, word, 60)
+        say(f"queue stopped: incident accepted after {took:.1f} s; worked on {late:.1f} s after the queue was back")
+
     def scaled(self) -> None:
         self.up("--no-recreate", "--scale", "worker=2")
         workers = self.inspect("worker")
@@ -211,10 +231,13 @@ class Check:
             code = self.inspect(service)[0]["State"]["ExitCode"]
             expect(code != 137, f"{service} had to be killed when asked to stop")
         self.compose("down")
+        rotated = ("owner", "app", "platform", "valkey")
+        self.engine.run("rm", "-f", *(f"secrets/{name}_password" for name in rotated))
+        self.engine.run("sh", "scripts/compose/init.sh")
         self.up()
         expect(self.found(word) == [incident], "after down and up the first incident is not found")
         self.expect_worked_on(*self.open_incident())
-        say("down and up: everything stopped by itself, the data is there, work goes on")
+        say("down, new passwords, up: everything stopped by itself, the data is there, work goes on")
 
     def backed_up(self) -> dict[str, int]:
         counts = self.settle()
@@ -253,10 +276,12 @@ class Check:
 
     def strict(self) -> None:
         """Behind a proxy with TLS, as .env.example says it: no finding, plain HTTP sent away, probes answered."""
-        proxied = ["-e", "SECURE_SSL_REDIRECT=yes", "-e", "SECURE_COOKIES=yes", "-e", "BEHIND_PROXY=yes"]
-        check = ["python", "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
-        self.compose("run", "--rm", "-T", "--no-deps", *proxied, "web", *check)
-        say("check --deploy is clean with the settings for a proxy")
+        run = ["run", "--rm", "-T", "--no-deps"]
+        for name in ("SECURE_SSL_REDIRECT", "SECURE_COOKIES", "BEHIND_PROXY"):
+            run += ["-e", f"{name}=yes"]
+        self.compose(*run, "web", "python", "manage.py", "check", "--deploy", "--fail-level", "WARNING")
+        self.compose(*run, "web", "python", "manage.py", "shell", "-v", "0", "-c", PROXIED)
+        say("behind a proxy: HTTPS enforced, cookies secure, probes answered, check --deploy clean")
 
 
 def main() -> int:
@@ -282,11 +307,15 @@ def main() -> int:
         incident, word = check.first_incident()
         check.quiet()
         check.killed_worker()
+        check.without_queue()
         check.scaled()
         check.down_and_up(incident, word)
         counts = check.backed_up()
         check.restored(incident, word, counts)
         check.strict()
+    except KeyboardInterrupt:
+        print("stopped", flush=True)
+        return 130
     except Failed as failure:
         print(f"FAILED after {time.monotonic() - BEGUN:.0f} s: {failure}", flush=True)
         if engine is not None:
