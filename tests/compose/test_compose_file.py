@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 ONE_SHOT = {"roles", "migrate"}
-#: Read by boto3 and Celery themselves.
-ELSEWHERE = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "REMAP_SIGTERM"}
+#: Read by boto3, Celery and the C library themselves.
+ELSEWHERE = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "REMAP_SIGTERM", "RES_OPTIONS"}
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
