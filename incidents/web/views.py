@@ -54,6 +54,8 @@ def act(request: TenantRequest, number: str, name: str) -> HttpResponseBase:
     ticket = find(request.actor, number)
     if request.method != "POST":
         return redirect("incident", ticket.number)
+    # The right before the shape: the page that names a mistake shows the form, with the people and teams it offers.
+    authorize(request.actor, action.permission, ticket)
     page = IncidentPage(request, ticket)
     form = page.bind(name)
     if not form.is_valid():
