@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from config import env
 from config.settings.base import *  # noqa: F403
+from config.settings.base import LOGGING
 
 SECRET_KEY = env.text("SECRET_KEY")
 ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", [])
@@ -20,3 +21,4 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.flag("SECURE_COOKIES", True)
 WHITENOISE_USE_FINDERS = False
+LOGGING["handlers"]["console"]["formatter"] = env.choice("LOG_FORMAT", "json", ("line", "json"))
