@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Documented because operators set them; read by Django and by the embedded engines, not through config.env.
-ELSEWHERE = {"DJANGO_SETTINGS_MODULE", "NAME_FILE"}
+ELSEWHERE = {"DJANGO_SETTINGS_MODULE", "NAME_FILE", "PROMETHEUS_MULTIPROC_DIR"}
 
 
 def test_every_variable_is_documented() -> None:

@@ -1,4 +1,4 @@
-"""What each request leaves behind for the operator: one line in the log."""
+"""What each request leaves behind for the operator: one line in the log and a count."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponseBase
+
+from config.observe.metrics import request_seconds, requests_total
 
 logger = logging.getLogger("viable.request")
 
@@ -22,7 +24,7 @@ def route_of(request: HttpRequest) -> str:
 
 
 class ObserveMiddleware:
-    """Writes the access line, whatever the answer was. What clients do wrong is no warning."""
+    """Writes the access line and counts, whatever the answer was. What clients do wrong is no warning."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -32,11 +34,14 @@ class ObserveMiddleware:
         response = self.get_response(request)
         seconds = time.perf_counter() - begun
         method = request.method if request.method in _METHODS else "OTHER"
+        route = route_of(request)
+        requests_total.labels(method, route, str(response.status_code)).inc()
+        request_seconds.labels(method, route).observe(seconds)
         logger.info(
             "request",
             extra={
                 "method": method,
-                "route": route_of(request),
+                "route": route,
                 "status": response.status_code,
                 "ms": round(seconds * 1000, 1),
             },

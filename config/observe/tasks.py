@@ -1,4 +1,4 @@
-"""What each task leaves behind for the operator: one line in the log, with the ids in force while it ran."""
+"""What each task leaves behind for the operator: one line in the log and a count, with the ids in force while it ran."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from celery import Task
 from celery.signals import setup_logging, task_postrun, task_prerun
 
+from config.observe import shared
 from itsm.kernel.trace import traced
 
 logger = logging.getLogger("viable.task")
@@ -37,6 +38,7 @@ def end(task_id: str, task: Task[Any, Any], retval: Any = None, state: str | Non
     if begun is None or scope is None:
         return
     seconds = time.perf_counter() - begun
+    shared.task_ended(str(task.name), (state or "UNKNOWN").lower(), seconds)
     failed = state != "SUCCESS"
     level = logging.ERROR if failed else logging.DEBUG if task.name in QUIET else logging.INFO
     logger.log(

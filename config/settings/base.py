@@ -200,6 +200,11 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     ],
 }
 
+# --- What operators see ----------------------------------------------------------------------------------------------
+#: Whoever presents it reads /metrics; without it only this machine does.
+METRICS_TOKEN = env.text("METRICS_TOKEN", "")
+#: Where a proxy stands in front, every address is the proxy's and proves nothing.
+METRICS_ONLY_BY_TOKEN = False
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -14,8 +14,9 @@ ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", [])
 CSRF_TRUSTED_ORIGINS = env.names("CSRF_TRUSTED_ORIGINS", [])
 SECURE_SSL_REDIRECT = env.flag("SECURE_SSL_REDIRECT", True)
 # A probe comes from the machine itself, without the proxy and without TLS.
-SECURE_REDIRECT_EXEMPT = [r"^healthz/"]
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("BEHIND_PROXY", True) else None
+SECURE_REDIRECT_EXEMPT = [r"^healthz/", r"^metrics$"]
+METRICS_ONLY_BY_TOKEN = env.flag("BEHIND_PROXY", True)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if METRICS_ONLY_BY_TOKEN else None
 SECURE_HSTS_SECONDS = env.number("HSTS_SECONDS", 31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True

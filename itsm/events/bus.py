@@ -42,6 +42,9 @@ class Wiring:
     #: Called after commit with the tenant: the fast path to the relay. The sweep does not need it.
     wake_relay: Callable[[UUID], Any] = lambda _tenant_id: None
 
+    #: Called after the relay sealed a batch, with the seconds since the oldest of its events was written.
+    sealed: Callable[[float], Any] = lambda _seconds: None
+
     def subscribe(self, kinds: tuple[str, ...], subscriber: Subscriber) -> None:
         self.subscribers.append((kinds, subscriber))
 

@@ -32,7 +32,7 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 #: /t/<slug>/rest: works on localhost and behind any proxy. A tenant with a host of its own needs no prefix.
 _PREFIX = re.compile(r"\A/t/([a-z0-9-]{1,40})(/.*)\Z")
 #: Signing in must be possible before anybody is inside, on a tenant's own host as well.
-_GLOBAL = ("/accounts/", "/healthz/")
+_GLOBAL = ("/accounts/", "/healthz/", "/metrics")
 _REQUEST_ID = re.compile(r"\A[A-Za-z0-9._-]{8,64}\Z")
 
 
