@@ -6,6 +6,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from config.celery import wake_relay
+from config.observe import shared
 from incidents import events as incident_events
 from incidents import provision as incident_provision
 from incidents import reactions
@@ -39,3 +40,4 @@ def connect() -> None:
     # After it, at least once.
     wiring.consume(Consumer("search.index", ("ticket.", "incident."), search.index_event))
     wiring.wake_relay = wake_relay
+    wiring.sealed = shared.sealed
