@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.db import DataError, IntegrityError, transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import get_script_prefix, set_script_prefix
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
@@ -129,7 +129,8 @@ class TenantMiddleware:
                 response = self.get_response(request)
             if response.status_code >= 400:
                 transaction.set_rollback(True)
-            if isinstance(response, StreamingHttpResponse):
+            # A file asks the database nothing, and a slow reader must not keep a transaction open.
+            if isinstance(response, StreamingHttpResponse) and not isinstance(response, FileResponse):
                 response.streaming_content = _stream_inside(found, response.streaming_content)
         refusal: DomainError | None = getattr(request, "refusal", None)
         if refusal is not None and response.status_code >= 400:
