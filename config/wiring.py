@@ -32,8 +32,8 @@ def connect() -> None:
     ticket_telling.connect()
     incident_telling.connect()
     # In the transaction of the change.
-    wiring.subscribe(("ticket.commented",), reactions.resume_on_reply)
-    wiring.subscribe(
+    wiring.react(("ticket.commented",), reactions.resume_on_reply)
+    wiring.react(
         ("incident.started", "incident.held", "incident.resumed", "incident.resolved"), reactions.cascade_to_children
     )
     wiring.subscribe(("ticket.texts_removed",), reactions.remove_notes)

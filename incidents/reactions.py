@@ -16,6 +16,8 @@ def resume_on_reply(work: UnitOfWork, event: Event) -> None:
     """The caller's reply ends Awaiting caller."""
     if event.payload["audience"] != Audience.PUBLIC or event.actor_id is None or event.ticket_id is None:
         return
+    if event.cause_id is not None:
+        return  # The message that came with putting it on hold, by an agent who is the caller too.
     ticket = Ticket.objects.filter(pk=event.ticket_id, kind=KIND, state=IncidentState.ON_HOLD).first()
     if ticket is None or ticket.requester_id != event.actor_id:
         return

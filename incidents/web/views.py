@@ -54,6 +54,8 @@ def act(request: TenantRequest, number: str, name: str) -> HttpResponseBase:
     ticket = find(request.actor, number)
     if request.method != "POST":
         return redirect("incident", ticket.number)
+    # The right before the shape: the page that names a mistake shows the form, with the people and teams it offers.
+    authorize(request.actor, action.permission, ticket)
     page = IncidentPage(request, ticket)
     form = page.bind(name)
     if not form.is_valid():
@@ -83,7 +85,7 @@ def act(request: TenantRequest, number: str, name: str) -> HttpResponseBase:
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: TenantRequest) -> HttpResponseBase:
     """Log an incident."""
-    authorize(request.actor, "incident.create")
+    authorize(request.actor, "incident.create", process=KIND)
     if request.method != "POST":
         return render(request, "incidents/new.html", {"form": forms.NewForm(actor=request.actor)})
     form = forms.NewForm(request.POST, request.FILES, actor=request.actor)

@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import IntegrityError
+from django.db import DataError, IntegrityError
 from django.http import Http404, HttpRequest, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions as drf
@@ -88,6 +88,9 @@ def _other_problem(request: HttpRequest, error: Exception) -> dict[str, Any]:
         return problem_body(request, 413, "too_large", "The body is too large.")
     if isinstance(error, SuspiciousOperation | UnreadablePostError | MultiPartParserError):
         return problem_body(request, 400, "malformed_request", "The request cannot be read.")
+    if isinstance(error, DataError):
+        logger.warning("the database cannot take a value", exc_info=error)
+        return problem_body(request, 400, "invalid", "The request holds a value that cannot be stored or compared.")
     if isinstance(error, IntegrityError):
         logger.warning("a constraint refused a write", exc_info=error)
         return problem_body(request, 409, "conflict", "Somebody changed the same thing at the same moment. Try again.")

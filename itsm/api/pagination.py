@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -171,9 +171,10 @@ def _typed(value: Any, kind: type) -> Any:
     if kind is datetime:
         try:
             parsed = datetime.fromisoformat(value) if isinstance(value, str) else None
-        except ValueError:
+            # In UTC: the database does not know every offset that Python reads.
+            return parsed.astimezone(UTC) if parsed is not None and parsed.tzinfo is not None else None
+        except (ValueError, OverflowError):
             return None
-        return parsed if parsed is not None and parsed.tzinfo is not None else None
     if kind is int:
         return value if type(value) is int and -(2**31) <= value < 2**31 else None
     return value if isinstance(value, str) and "\x00" not in value else None

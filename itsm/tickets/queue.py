@@ -143,6 +143,9 @@ def tickets_for(actor: Actor, query: QueueQuery) -> QuerySet[Ticket]:
     ):
         if ids:
             tickets = tickets.filter(_one_of(field, ids))
+            if field in {"team", "assignee"} and actor.hidden_teams:
+                # Of one's own ticket in a restricted team, neither is told; asking one by one must not tell either.
+                tickets = tickets.exclude(team_id__in=actor.hidden_teams)
     if query.updated_since:
         tickets = tickets.filter(updated_at__gte=query.updated_since)
     if query.opened_since:
@@ -219,12 +222,13 @@ def _decode(query: QueueQuery) -> tuple[Any, UUID]:
         name = sort.removeprefix("-")
         if name == "priority" and type(value) is not int:
             raise ValueError("no priority")
-        if name == "number" and (not isinstance(value, str) or "\x00" in value):
+        if name == "number" and (not isinstance(value, str) or not value.isascii() or "\x00" in value):
             raise ValueError("no number")
         if name in {"updated", "opened", "due"} and value is not None:
             value = datetime.fromisoformat(value)
             if value.tzinfo is None:
                 raise ValueError("no zone")
+            value = value.astimezone(UTC)
         return value, UUID(pk)
     except (ValueError, TypeError, AttributeError, binascii.Error, RecursionError, OverflowError):
         raise Invalid.one(
@@ -308,12 +312,13 @@ def _instant(problems: Problems, name: str, values: Sequence[str]) -> datetime |
         return None
     try:
         found = parse_datetime(values[-1])
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        problems.add(name, "not_an_instant", f"{name} takes an instant with its zone, such as 2026-01-31T09:00:00Z.")
-        return None
-    return found
+        if found is not None and found.tzinfo is not None:
+            # In UTC: the database does not know every offset that Python reads.
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    problems.add(name, "not_an_instant", f"{name} takes an instant with its zone, such as 2026-01-31T09:00:00Z.")
+    return None
 
 
 def _sort(problems: Problems, value: str) -> str:
@@ -328,7 +333,7 @@ def _sort(problems: Problems, value: str) -> str:
 def _limit(problems: Problems, value: str) -> int:
     if not value:
         return PAGE
-    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= PAGE_MAX):
+    if not (value.isascii() and value.isdigit() and len(value) <= 9 and 1 <= int(value) <= PAGE_MAX):
         problems.add("limit", "out_of_range", f"limit is a number from 1 to {PAGE_MAX}.")
         return PAGE
     return int(value)

@@ -48,6 +48,7 @@ def _words(status: int) -> tuple[str, str]:
         405: (_("This address takes no such request"), _("Start from the home page.")),
         409: (_("This is not possible now"), _("Open the ticket again to see what is possible.")),
         412: (_("Somebody changed this meanwhile"), _("Open it again and repeat your change.")),
+        413: (_("This is too large"), _("Send a smaller file.")),
         503: (
             _("The service is busy"),
             _("What you sent may not have been saved. Wait a moment, look whether it was, and try again."),

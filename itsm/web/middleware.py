@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.db import transaction
+from django.db import DataError, IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import get_script_prefix, set_script_prefix
 from django.utils import timezone, translation
@@ -27,12 +28,16 @@ from itsm.tenancy.context import tenant
 from itsm.tenancy.models import Tenant
 from itsm.web.errors import error_page
 
+logger = logging.getLogger(__name__)
+
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 #: /t/<slug>/rest: works on localhost and behind any proxy. A tenant with a host of its own needs no prefix.
-_PREFIX = re.compile(r"\A/t/([a-z0-9-]{1,40})(/.*)\Z")
+_PREFIX = re.compile(r"\A/t/([a-z0-9-]{1,40})(/.*)?\Z", re.DOTALL)
 #: Signing in must be possible before anybody is inside, on a tenant's own host as well.
 _GLOBAL = ("/accounts/", "/healthz/", "/metrics")
+#: What the database refuses: text that it cannot store, two who made the same thing. (An outage is handler500's.)
+_DATABASE = {DataError: 400, IntegrityError: 409}
 _REQUEST_ID = re.compile(r"\A[A-Za-z0-9._-]{8,64}\Z")
 
 
@@ -79,9 +84,13 @@ class TenantMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """A refusal that a web view did not handle becomes a page; the API translates its own."""
-        if not isinstance(exception, DomainError):
+        if isinstance(exception, DomainError):
+            return error_page(request, exception)
+        status = next((code for kind, code in _DATABASE.items() if isinstance(exception, kind)), None)
+        if status is None:
             return None
-        return error_page(request, exception)
+        logger.warning("the database refused a page's statement", exc_info=exception)
+        return error_page(request, None, status=status)
 
     def _find_tenant(self, request: HttpRequest) -> tuple[Tenant | None, bool]:
         """The tenant, and whether the request named one at all (a wrong name is not the same as none)."""
@@ -89,7 +98,7 @@ class TenantMiddleware:
         if match := _PREFIX.match(request.path_info):
             slug, rest = match.groups()
             prefix = f"/t/{slug}"
-            request.path_info = rest
+            request.path_info = rest or "/"
             request.META["SCRIPT_NAME"] = prefix
             set_script_prefix(f"{prefix}/")
             return tenants.filter(slug=slug).first(), True

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 from uuid import uuid4
 
+import orjson
 import pytest
 
 from itsm.api.parsers import UPLOAD_MAX_BYTES
@@ -147,6 +149,12 @@ def test_a_revoked_token_and_a_disabled_maker_stop_at_once(acme: Desk, agent: Ca
         ("limit=٣", "limit", "out_of_range"),
         ("cursor=nonsense", "cursor", "invalid_cursor"),
         ("cursor=W10", "cursor", "invalid_cursor"),
+        # An offset that PostgreSQL does not know, and a year before the first.
+        (
+            "cursor=WyItb3BlbmVkX2F0IiwgIjAwMDEtMDEtMDFUMDA6MDA6MDArMTQ6MDAiLCAiMDE5MGMyYTEtN2YzZS03YzExLThkMmEtNWIxZjBhOWMzZTQ0IiwgZmFsc2Vd",
+            "cursor",
+            "invalid_cursor",
+        ),
         ("count=yes", "count", "unknown_value"),
         ("q=" + "x" * 3000, "q", "too_long"),
         ("team=" + ",".join(["none"] * 60), "team", "too_many"),
@@ -262,3 +270,11 @@ def test_internal_files_do_not_exist_for_requesters(acme: Desk, agent: Caller, r
     problem(Caller(acme, "colleague").get(f"{address}{public['id']}/content/"), 404, "not_found")
     assert requester.delete(f"{address}{public['id']}/").status_code == 204
     problem(agent.get(f"{address}{public['id']}/content/"), 404, "not_found")
+
+
+def test_a_cursor_with_an_offset_that_only_python_knows_still_pages(acme: Desk, agent: Caller) -> None:
+    acme.incident()
+    place = orjson.dumps(["-opened_at", "2999-01-01T00:00:00+23:59", str(uuid4()), False])
+    cursor = base64.urlsafe_b64encode(place).rstrip(b"=").decode()
+    answer = agent.get(f"incidents/?cursor={cursor}")
+    assert (answer.status_code, len(answer.json()["results"])) == (200, 1)

@@ -134,3 +134,16 @@ def test_follow_up_of_a_closed_incident(inside: Desk) -> None:
         ticket.requester_id,
         ["incident.opened", "ticket.linked"],
     )
+
+
+def test_an_agent_who_is_the_caller_may_wait_for_himself(inside: Desk) -> None:
+    agent = inside.actor("agent")
+    ticket = inside.incident("agent")
+    commands.hold_incident(
+        actor=agent, ticket_id=ticket.pk, reason="awaiting_caller", comment="I must look it up at home"
+    )
+    ticket.refresh_from_db()
+    assert ticket.state == 3, "the message that came with the hold is no reply to it"
+    comment_on_ticket(actor=agent, ticket_id=ticket.pk, body="Here it is")
+    ticket.refresh_from_db()
+    assert ticket.state == 2

@@ -127,8 +127,9 @@ def detach_file(*, actor: Actor, ticket_id: UUID, attachment_id: UUID) -> None:
         attachment = Attachment.objects.filter(pk=attachment_id, ticket_id=ticket.pk, removed_at__isnull=True).first()
         if attachment is None:
             raise NotFound
-        if attachment.uploaded_by_id != actor.person_id or actor.person_id is None:
-            authorize(actor, "ticket.update", ticket)
+        own = actor.person_id is not None and attachment.uploaded_by_id == actor.person_id
+        attach = "ticket.attach" if attachment.audience == Audience.PUBLIC else "ticket.comment_internal"
+        authorize(actor, attach if own else "ticket.update", ticket)
         refuse_closed(ticket, "detach")
         key = attachment.storage_key
         attachment.removed_at = work.now

@@ -1,0 +1,63 @@
+"""Addresses that nobody's browser sends: every one gets an answer of ours, and none is a crash."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, OperationalError
+
+from itsm.tickets import queue
+from tests.factories import Desk
+from tests.web.conftest import Browser
+
+ID = "0190c2a1-7f3e-7c11-8d2a-5b1f0a9c3e44"
+
+
+def cursor(*parts: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("/queue/?limit=0000000019999999999", 400),
+        ("/queue/?limit=000000001" + "9" * 5000, 400),
+        ("/queue/?updated_since=2026-01-01T00:00:00%2B23:59", 200),
+        ("/queue/?updated_since=0001-01-01T00:00:00%2B14:00", 400),
+        ("/queue/?updated_since=9999-12-31T23:59:59-14:00", 400),
+        (f"/queue/?sort=number&after={cursor('number', chr(0xD800), ID)}", 400),
+        (f"/queue/?sort=updated&after={cursor('updated', '2026-01-01T00:00:00+23:59', ID)}", 200),
+        (f"/queue/?sort=updated&after={cursor('updated', '0001-01-01T00:00:00+14:00', ID)}", 400),
+        (f"/queue/?after={cursor('priority', 10**30, ID)}", 200),
+        ("/admin/events/event/?kind=%00", 400),
+        ("/admin/events/event/?occurred_at__year=99999999999999", 400),
+        ("/admin/autocomplete/?app_label=access&model_name=rolegrant&field_name=person&term=%00", 400),
+    ],
+)
+def test_odd_values_get_an_answer(acme: Desk, browser: Browser, address: str, status: int) -> None:
+    client = browser("admin")
+    client.raise_request_exception = False
+    assert client.get(acme.prefix + address).status_code == status
+
+
+def test_the_organisation_without_a_slash_is_its_home(acme: Desk, browser: Browser) -> None:
+    answer = browser("agent").get(acme.prefix)
+    assert (answer.status_code, answer["Location"]) == (302, f"{acme.prefix}/queue/")
+
+
+@pytest.mark.parametrize(("error", "status"), [(OperationalError, 503), (IntegrityError, 409)])
+def test_what_the_database_refuses_becomes_a_page(
+    acme: Desk, browser: Browser, monkeypatch: pytest.MonkeyPatch, error: type[Exception], status: int
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise error("deadlock detected")
+
+    monkeypatch.setattr(queue, "page", refuse)
+    client = browser("agent")
+    client.raise_request_exception = False
+    answer = client.get(f"{acme.prefix}/queue/")
+    assert answer.status_code == status
+    assert "deadlock" not in answer.content.decode()
