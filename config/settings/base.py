@@ -23,6 +23,8 @@ INSTALLED_APPS = [
     "itsm.web",
     "incidents",
     "config.apps.WiringConfig",
+    "allauth.account",
+    "allauth.mfa",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -47,6 +49,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "itsm.web.middleware.TenantMiddleware",
 ]
 
@@ -105,7 +108,7 @@ REDIS_URL = env.redis(env.text("REDIS_URL", "redis://127.0.0.1:6379/0"), env.tex
 HEARTBEAT_PATH = env.text("HEARTBEAT_PATH", "")
 CACHES: dict[str, Any] = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "itsm.web.cache.OpenCache",
         "LOCATION": env.redis(env.text("CACHE_URL", REDIS_URL), env.text("CACHE_PASSWORD", "")),
         "KEY_PREFIX": "viable",
         # What is cached can be done without: a Valkey that hangs must not hold a request.
@@ -115,7 +118,7 @@ CACHES: dict[str, Any] = {
 
 # --- People, sessions, language -------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "tenancy.User"
-AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -125,6 +128,23 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+# Signing in, by allauth: an address and a password, a second step for those who set one up, no signing up.
+ACCOUNT_ADAPTER = "itsm.web.accounts.AccountAdapter"
+MFA_ADAPTER = "itsm.web.accounts.SecondStepAdapter"
+ACCOUNT_FORMS = {"login": "itsm.web.accounts.LoginForm"}
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_RATE_LIMITS = {"login": "60/m/ip", "login_failed": "20/m/ip,5/5m/key", "reset_password": "20/m/ip,3/5m/key"}
+#: How many proxies of ours stand before the server; the last of that many addresses in X-Forwarded-For is the client's.
+ALLAUTH_TRUSTED_PROXY_COUNT = env.number("TRUSTED_PROXIES", 0)
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_TOTP_ISSUER = "Viable"
+MFA_TOTP_TOLERANCE = 1
 LOGIN_URL = "/accounts/login/"
 #: Hosts that carry no tenant of their own (tenants are told by the path there).
 GLOBAL_HOSTS = frozenset(env.names("GLOBAL_HOSTS", ["127.0.0.1", "localhost", "[::1]", "testserver"]))
@@ -139,6 +159,16 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("ar", "العربية")]
 LOCALE_PATHS = [BASE_DIR / "itsm" / "web" / "locale"]
+
+# --- Mail -----------------------------------------------------------------------------------------------------------
+#: Empty: no mail leaves, and a forgotten password is a matter for the administrator.
+EMAIL_HOST = env.text("EMAIL_HOST", "")
+EMAIL_PORT = env.number("EMAIL_PORT", 587)
+EMAIL_HOST_USER = env.text("EMAIL_USER", "")
+EMAIL_HOST_PASSWORD = env.text("EMAIL_PASSWORD", "")
+EMAIL_USE_TLS = env.flag("EMAIL_TLS", True)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", "viable@localhost")
 
 # --- Files ----------------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"

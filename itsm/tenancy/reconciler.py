@@ -31,6 +31,10 @@ GLOBAL_RIGHTS: dict[str, tuple[str, ...]] = {
     "tenancy_tenant": ("SELECT",),
     "tenancy_user": ("SELECT", "INSERT", "UPDATE"),
     "django_session": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    # Who signs in belongs to no tenant, so neither do his second steps; addresses are confirmed without a table.
+    "account_emailaddress": ("SELECT", "INSERT", "UPDATE"),
+    "account_emailconfirmation": (),
+    "mfa_authenticator": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "django_content_type": ("SELECT",),
     "django_migrations": ("SELECT",),
 }

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from allauth.account import views as allauth
 from django.contrib.auth import views as auth
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from itsm.web.accounts import Invitation, Login, PasswordChange
+from itsm.web.accounts import Invitation, Login, PasswordReset
 from itsm.web.admin import site
 from itsm.web.views import home, profile, queue
+
+_NEW_PASSWORD: list[URLPattern | URLResolver] = [
+    path("done/", allauth.password_reset_from_key_done, name="account_reset_password_from_key_done"),
+    re_path(
+        r"^(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
+        allauth.password_reset_from_key,
+        name="account_reset_password_from_key",
+    ),
+]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
@@ -15,9 +25,18 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("profile/", profile.profile, name="profile"),
     path("tokens/", profile.tokens, name="tokens"),
     path("tokens/<uuid:token_id>/revoke/", profile.revoke, name="token-revoke"),
-    path("accounts/login/", Login.as_view(), name="login"),
-    path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
+    # allauth's own names, because its pages lead to each other by them. What is not named here does not exist: signing
+    # up, changing the address (an administrator does), signing in by a code in a mail.
+    path("accounts/login/", Login.as_view(), name="account_login"),
+    path("accounts/logout/", auth.LogoutView.as_view(), name="account_logout"),
+    path("accounts/inactive/", allauth.account_inactive, name="account_inactive"),
+    path("accounts/reauthenticate/", allauth.reauthenticate, name="account_reauthenticate"),
+    path("accounts/password/", allauth.password_change, name="account_change_password"),
+    path("accounts/password/set/", allauth.password_set, name="account_set_password"),
+    path("accounts/password/reset/", PasswordReset.as_view(), name="account_reset_password"),
+    path("accounts/password/reset/done/", allauth.password_reset_done, name="account_reset_password_done"),
+    path("accounts/password/reset/key/", include(_NEW_PASSWORD)),
+    path("accounts/2fa/", include("allauth.mfa.urls")),
     path("accounts/invitation/<uidb64>/<token>/", Invitation.as_view(), name="invitation"),
     path("admin/", site.urls),
-    path("accounts/password/", PasswordChange.as_view(), name="password_change"),
 ]

@@ -62,7 +62,7 @@ class Site:
         """A page of a fresh browser context in which this person has signed in through the form, in any language."""
         page = self.open(browser, **options)
         page.goto(f"{self.address}/")
-        page.locator("input[name=username]").fill(f"{who}@acme.example")
+        page.locator("input[name=login]").fill(f"{who}@acme.example")
         page.locator("input[name=password]").fill(PASSWORD)
         page.locator("main button").click()
         page.wait_for_url("**/t/acme/**")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.urls import URLResolver, get_resolver
 
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import PASSWORD, Site
 
 pytestmark = pytest.mark.slow
 
@@ -36,12 +36,28 @@ PAGES: dict[str, list[str]] = {
     "accounts/login/": [],  # before signing in
     "accounts/invitation/<uidb64>/<token>/": ["/accounts/invitation/x/y-z/"],
     "accounts/password/": ["/accounts/password/"],
+    "accounts/password/reset/done/": ["/accounts/password/reset/done/"],
+    "accounts/password/reset/key/done/": ["/accounts/password/reset/key/done/"],
+    "accounts/password/reset/key/^(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$": ["/accounts/password/reset/key/1-x/"],
+    "accounts/inactive/": ["/accounts/inactive/"],
+    "accounts/reauthenticate/": ["/accounts/reauthenticate/"],
+    "accounts/2fa/": ["/accounts/2fa/"],
+    # Asks for the password first; the test gives it when it comes here.
+    "accounts/2fa/totp/activate/": ["/accounts/2fa/totp/activate/"],
     "nowhere": ["{base}/nowhere/"],
 }
 #: Answers that are no page of ours: files, redirects, forms that only receive, other people's pages.
 NOT_PAGES = frozenset(
     {
         "accounts/logout/",
+        "accounts/password/set/",  # for accounts without a password, which have no way in
+        "accounts/password/reset/",  # there is none without a mail server; its form is that of the others
+        "accounts/2fa/authenticate/",
+        "accounts/2fa/reauthenticate/",
+        "accounts/2fa/recovery-codes/",
+        "accounts/2fa/recovery-codes/generate/",
+        "accounts/2fa/recovery-codes/download/",
+        "accounts/2fa/totp/deactivate/",
         "incidents/<number:number>/<slug:name>/",
         "incidents/<number:number>/files/<uuid:file_id>/",
         "reports/incidents.csv",
@@ -119,6 +135,10 @@ def test_every_page_holds(site: Site, chromium: Any, look: str) -> None:
     for path in (path for paths in PAGES.values() for path in paths):
         address = path.format(base=base, incident=incident)
         page.goto(address if address.startswith("http") else site.address + address)
+        if "/2fa/totp/activate/" in address:
+            page.locator("input[name=password]").fill(PASSWORD)
+            page.locator("main form button.primary").click()
+            page.locator(".qr svg").wait_for()
         page.evaluate("() => document.querySelectorAll('main details').forEach(one => { one.open = true; })")
         facts = page.evaluate(_FACTS)
         expected = {"wide": 0, "dir": "rtl" if look == "right to left" else "ltr", "h1": 1, "main": 1, "ids": []}

@@ -37,7 +37,7 @@ def test_sign_in_leads_to_the_one_organisation_and_out_again(acme: Desk) -> None
     page = client.get(door["Location"])
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', text(page))
     assert token
-    data = {"username": "Agent@Acme.example", "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
+    data = {"login": "Agent@Acme.example", "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
     assert client.post("/accounts/login/", {**data, "password": "wrong"}).status_code == 200
     inside = client.post("/accounts/login/", {**data, "next": "/"})
     assert inside["Location"] == "/"
@@ -54,7 +54,7 @@ def test_sign_in_leads_to_the_one_organisation_and_out_again(acme: Desk) -> None
     "target", ["https://evil.example/", "//evil.example", "javascript:alert(1)", "/\\evil.example"]
 )
 def test_the_way_back_stays_on_this_site(acme: Desk, target: str) -> None:
-    data = {"username": "agent@acme.example", "password": PASSWORD, "next": target}
+    data = {"login": "agent@acme.example", "password": PASSWORD, "next": target}
     assert Client().post("/accounts/login/", data)["Location"] == "/"
 
 
@@ -271,7 +271,7 @@ def test_unknown_pages_and_too_large_forms_have_a_page(acme: Desk, browser: Brow
 def test_the_password_page_changes_it(acme: Desk, browser: Browser) -> None:
     client = browser("agent")
     new = "another long battery"
-    data = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
-    assert client.post("/accounts/password/", {**data, "old_password": "wrong"}).status_code == 200
+    data = {"oldpassword": PASSWORD, "password1": new, "password2": new}
+    assert client.post("/accounts/password/", {**data, "oldpassword": "wrong"}).status_code == 200
     assert client.post("/accounts/password/", data)["Location"] == "/"
     assert Client().login(username="agent@acme.example", password=new)
