@@ -364,7 +364,9 @@ def main() -> int:
         print(f"FAILED after {time.monotonic() - BEGUN:.0f} s: {failure}", flush=True)
         return 1
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Whoever asked to stop, or asks now, wants nothing left behind.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
         if engine is not None:
             engine.close()
     print(f"check-compose: proved in {time.monotonic() - BEGUN:.0f} s")
