@@ -6,6 +6,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from config.celery import wake_relay
+from config.observe import shared
 from incidents import events as incident_events
 from incidents import provision as incident_provision
 from incidents import reactions
@@ -32,8 +33,8 @@ def connect() -> None:
     ticket_telling.connect()
     incident_telling.connect()
     # In the transaction of the change.
-    wiring.subscribe(("ticket.commented",), reactions.resume_on_reply)
-    wiring.subscribe(
+    wiring.react(("ticket.commented",), reactions.resume_on_reply)
+    wiring.react(
         ("incident.started", "incident.held", "incident.resumed", "incident.resolved"), reactions.cascade_to_children
     )
     wiring.subscribe(("ticket.texts_removed",), reactions.remove_notes)
@@ -42,3 +43,4 @@ def connect() -> None:
     # After it, at least once.
     wiring.consume(Consumer("search.index", ("ticket.", "incident."), search.index_event))
     wiring.wake_relay = wake_relay
+    wiring.sealed = shared.sealed

@@ -56,7 +56,7 @@ def import_history(*, actor: Actor, source: str, cases: Sequence[Case], director
     in ``differing``: history is not rewritten. Raises Forbidden. ``directory`` is brought up to date after the commit.
     """
     with unit_of_work(actor):
-        authorize(actor, "incident.import")
+        authorize(actor, "incident.import", process=KIND)
         numbers = [case.number for case in cases]
         records = SourceRecord.objects.filter(tenant_id=actor.tenant_id, source=source, number__in=numbers)
         known = {number: bytes(digest) for number, digest in records.values_list("number", "digest")}

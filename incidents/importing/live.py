@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from incidents.commands import hold_incident, open_incident, start_incident
-from incidents.flow import IncidentState
+from incidents.flow import KIND, IncidentState
 from incidents.importing.directory import Directory
 from incidents.importing.history import Written, category_path, known_cases
 from incidents.importing.translate import Case
@@ -22,7 +22,7 @@ def import_live(*, actor: Actor, source: str, case: Case, directory: Directory) 
     whatever the commands raise: an assignee must be an agent, Awaiting caller wants a comment.
     """
     with unit_of_work(actor) as work:
-        authorize(actor, "incident.import")
+        authorize(actor, "incident.import", process=KIND)
         known = known_cases(actor.tenant_id, source, [case])
         if known:
             differing = (case,) if known[case.number] != case.digest else ()

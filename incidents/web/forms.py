@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from incidents.commands.closing import RESOLUTION_CODES
+from incidents.flow import KIND
 from incidents.models import CloseCode, HoldReason
 from itsm.access.decide import allows
 from itsm.kernel.actor import Actor
@@ -267,7 +268,7 @@ class NewForm(CommandForm):
         self.fields["requester"].tenant_id = actor.tenant_id  # type: ignore[attr-defined]
         self.fields["service"].choices = [("", "—"), *choices.services()]  # type: ignore[attr-defined]
         self.fields["category"].choices = [("", "—"), *choices.categories()]  # type: ignore[attr-defined]
-        if not allows(actor, "incident.create_for_others"):
+        if not allows(actor, "incident.create_for_others", process=KIND):
             for name in ("requester", "team", "assignee"):
                 del self.fields[name]
             return

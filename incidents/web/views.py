@@ -85,7 +85,7 @@ def act(request: TenantRequest, number: str, name: str) -> HttpResponseBase:
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: TenantRequest) -> HttpResponseBase:
     """Log an incident."""
-    authorize(request.actor, "incident.create")
+    authorize(request.actor, "incident.create", process=KIND)
     if request.method != "POST":
         return render(request, "incidents/new.html", {"form": forms.NewForm(actor=request.actor)})
     form = forms.NewForm(request.POST, request.FILES, actor=request.actor)

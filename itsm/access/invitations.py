@@ -28,8 +28,9 @@ class Invitation:
 def invite_person(*, actor: Actor, person_id: UUID) -> Invitation:
     """Let a person sign in with its address. Inviting again answers the same, as long as no password was chosen.
 
-    Whoever has an account already (in another tenant too) signs in with the password he has: a link that sets one would
-    hand that account over. Raises Invalid for a person that is disabled or has no address.
+    Raises Invalid for a person that is disabled or has no address, and for an address that has an account already:
+    nobody here has confirmed that address, and whoever made the account elsewhere may hold its password. Only the
+    operator joins such an account to a second tenant (``manage.py add_member``).
     """
     with unit_of_work(actor):
         authorize(actor, "person.manage")
@@ -48,8 +49,14 @@ def invite_person(*, actor: Actor, person_id: UUID) -> Invitation:
             user = User.objects.get(pk=member.user_id)
         else:
             with transaction.atomic():
-                user, _created = User.objects.get_or_create(
+                user, created = User.objects.get_or_create(
                     email=person.email_key, defaults={"password": make_password(None)}
+                )
+            if not created:
+                raise Invalid.one(
+                    "email",
+                    "account_exists",
+                    f"{person.email_key} has an account on this installation. Its operator can add it: manage.py add_member.",
                 )
             invite_user(actor=actor, person_id=person.pk, user=user)
         elsewhere = [tenant_id for tenant_id, _slug, _name in tenants_of_user(user.pk) if tenant_id != actor.tenant_id]

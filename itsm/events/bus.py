@@ -37,12 +37,20 @@ class Wiring:
     """Everything that is connected to the log of this process."""
 
     subscribers: list[tuple[tuple[str, ...], Subscriber]] = field(default_factory=list)
+    rules: list[tuple[tuple[str, ...], Subscriber]] = field(default_factory=list)
     consumers: dict[str, Consumer] = field(default_factory=dict)
     guards: list[Guard] = field(default_factory=list)
     #: Called after commit with the tenant: the fast path to the relay. The sweep does not need it.
     wake_relay: Callable[[UUID], Any] = lambda _tenant_id: None
+    #: Called after the relay sealed a batch, with the seconds since the oldest of its events was written.
+    sealed: Callable[[float], Any] = lambda _seconds: None
+
+    def react(self, kinds: tuple[str, ...], rule: Subscriber) -> None:
+        """A rule: something that changes tickets by itself. It does not run again for a ticket within its own chain of causes."""
+        self.rules.append((kinds, rule))
 
     def subscribe(self, kinds: tuple[str, ...], subscriber: Subscriber) -> None:
+        """Bookkeeping (clocks, counters): sees every event of these kinds."""
         self.subscribers.append((kinds, subscriber))
 
     def consume(self, consumer: Consumer) -> None:

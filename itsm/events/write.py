@@ -150,7 +150,19 @@ class UnitOfWork:
                 for kinds, subscriber in wiring.subscribers:
                     if event.kind.startswith(kinds):
                         self._react(subscriber, event)
+                for kinds, rule in wiring.rules:
+                    if event.kind.startswith(kinds) and not self._ran_before(kinds, event):
+                        self._react(rule, event)
             transaction.on_commit(partial(wiring.wake_relay, self.actor.tenant_id), robust=True)
+
+    def _ran_before(self, kinds: tuple[str, ...], event: Event) -> bool:
+        """Whether the chain of causes already went through the same rule for the same ticket: it does not run again."""
+        above = self.cause
+        while above is not None:
+            if above.ticket_id == event.ticket_id and above.kind.startswith(kinds):
+                return True
+            above = Event.objects.filter(pk=above.cause_id).first() if above.cause_id else None
+        return False
 
     def _react(self, subscriber: Subscriber, event: Event) -> None:
         """Run a subscriber. At the cap the change that it reacts to stands; only the reaction is undone and recorded."""

@@ -23,7 +23,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
             "queue": actor is not None and works_the_queue(actor),
             "admin": actor is not None and any(allows(actor, right) for right in _CONFIGURES),
             "report": actor is not None and allows(actor, "report.read"),
-            "create": actor is not None and allows(actor, "incident.create"),
+            "create": actor is not None and allows(actor, "incident.create", process="incident"),
             "tokens": actor is not None and allows(actor, "token.create"),
         },
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import threading
 import time
 from typing import Any
 
@@ -24,6 +25,15 @@ acme = Tenant.objects.get(slug="acme")
 with tenant(acme.pk):
     actor = actor_of_user(acme.pk, User.objects.get(email="admin@acme.example").pk)
     print(create_token(actor=actor, name="check", scopes=["incidents:read", "incidents:write", "events:read"])[1])
+"""
+PROXIED = """
+from django.test import Client
+ask = Client(headers={"host": "localhost"}).get
+plain, page = ask("/accounts/login/"), ask("/accounts/login/", headers={"x-forwarded-proto": "https"})
+assert (plain.status_code, plain["Location"]) == (301, "https://localhost/accounts/login/"), plain
+assert page.status_code == 200 and "max-age=31536000" in page["Strict-Transport-Security"], page.headers
+assert page.cookies["csrftoken"]["secure"]
+assert ask("/healthz/ready").status_code == 200
 """
 COUNT = (
     "SELECT format('SELECT %L, count(*) FROM %I', relname, relname) FROM pg_class"
@@ -193,17 +203,61 @@ class Check:
         took = self.expect_worked_on(*self.open_incident())
         say(f"worker killed by SIGKILL: healthy again after {time.monotonic() - begun - took:.1f} s, and works")
 
+    def without_valkeys(self) -> None:
+        """Writing needs neither queue nor cache, and what was written meanwhile is worked on when the queue is back."""
+        self.compose("stop", "queue", "cache")
+        begun = time.monotonic()
+        incident, word = self.open_incident()
+        took = time.monotonic() - begun
+        expect(took < 8, f"without queue and cache an incident took {took:.1f} s")
+        self.compose("start", "queue", "cache")
+        late = self.expect_worked_on(incident, word, 60)
+        say(f"queue and cache stopped: incident accepted in {took:.1f} s, worked on {late:.1f} s after they were back")
+
     def scaled(self) -> None:
         self.up("--no-recreate", "--scale", "worker=2")
         workers = self.inspect("worker")
         expect(len(workers) == 2, f"{len(workers)} workers instead of 2")
         self.healthy()
-        for one in workers:
-            self.engine.run("docker", "stop", one["Id"])
-            self.expect_worked_on(*self.open_incident())
-            self.engine.run("docker", "start", one["Id"])
-        self.up("--no-recreate", "--scale", "worker=1")
-        say("two workers: each does the work while the other is stopped")
+        oldest = min(workers, key=lambda one: str(one["Created"]))
+        self.engine.run("docker", "stop", oldest["Id"])
+        self.expect_worked_on(*self.open_incident())
+        say("two workers: the new one does the work while the old one is stopped")
+
+    def upgraded(self) -> None:
+        """The documented way, with the same version: how long is nobody served?"""
+        live = [
+            "curl",
+            "-sS",
+            "-o",
+            "/dev/null",
+            "--max-time",
+            "2",
+            f"http://127.0.0.1:{self.engine.port}/healthz/live",
+        ]
+        gaps, last, done = [0.0], time.monotonic(), threading.Event()
+
+        def watch() -> None:
+            nonlocal last
+            while not done.is_set():
+                if self.engine.run(*live, check=False).returncode == 0:
+                    gaps.append(time.monotonic() - last)
+                    last = time.monotonic()
+                time.sleep(0.1)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            self.compose("run", "--rm", "-T", "migrate")
+            migrated = max(gaps)
+            recreate = ["--force-recreate", "--no-deps", "web", "worker", "beat"]
+            self.compose("up", "--detach", "--wait", "--wait-timeout", "120", *recreate)
+        finally:
+            done.set()
+            watcher.join()
+        expect(migrated < 3, f"while migrating nobody was served for {migrated:.1f} s")
+        expect(1 <= max(gaps) < 30 and time.monotonic() - last < 5, f"longest gap {max(gaps):.1f} s")
+        say(f"upgrade: served while migrating; {max(gaps):.1f} s without an answer while web was replaced")
 
     def down_and_up(self, incident: str, word: str) -> None:
         self.compose("stop")
@@ -211,10 +265,13 @@ class Check:
             code = self.inspect(service)[0]["State"]["ExitCode"]
             expect(code != 137, f"{service} had to be killed when asked to stop")
         self.compose("down")
+        rotated = ("owner", "app", "platform", "valkey")
+        self.engine.run("rm", "-f", *(f"secrets/{name}_password" for name in rotated))
+        self.engine.run("sh", "scripts/compose/init.sh")
         self.up()
         expect(self.found(word) == [incident], "after down and up the first incident is not found")
         self.expect_worked_on(*self.open_incident())
-        say("down and up: everything stopped by itself, the data is there, work goes on")
+        say("down, new passwords, up: everything stopped by itself, the data is there, work goes on")
 
     def backed_up(self) -> dict[str, int]:
         counts = self.settle()
@@ -253,10 +310,12 @@ class Check:
 
     def strict(self) -> None:
         """Behind a proxy with TLS, as .env.example says it: no finding, plain HTTP sent away, probes answered."""
-        proxied = ["-e", "SECURE_SSL_REDIRECT=yes", "-e", "SECURE_COOKIES=yes", "-e", "BEHIND_PROXY=yes"]
-        check = ["python", "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
-        self.compose("run", "--rm", "-T", "--no-deps", *proxied, "web", *check)
-        say("check --deploy is clean with the settings for a proxy")
+        run = ["run", "--rm", "-T", "--no-deps"]
+        for name in ("SECURE_SSL_REDIRECT", "SECURE_COOKIES", "BEHIND_PROXY"):
+            run += ["-e", f"{name}=yes"]
+        self.compose(*run, "web", "python", "manage.py", "check", "--deploy", "--fail-level", "WARNING")
+        self.compose(*run, "web", "python", "manage.py", "shell", "-v", "0", "-c", PROXIED)
+        say("behind a proxy: HTTPS enforced, cookies secure, probes answered, check --deploy clean")
 
 
 def main() -> int:
@@ -282,16 +341,21 @@ def main() -> int:
         incident, word = check.first_incident()
         check.quiet()
         check.killed_worker()
+        check.without_valkeys()
         check.scaled()
+        check.upgraded()
         check.down_and_up(incident, word)
         counts = check.backed_up()
         check.restored(incident, word, counts)
         check.strict()
+    except KeyboardInterrupt:
+        print("stopped", flush=True)
+        return 130
     except Failed as failure:
-        print(f"FAILED after {time.monotonic() - BEGUN:.0f} s: {failure}", flush=True)
         if engine is not None:
             logs = engine.run("docker", "compose", "logs", "--no-color", "--tail", "40", check=False, seconds=60)
             print(logs.stdout[-8000:])
+        print(f"FAILED after {time.monotonic() - BEGUN:.0f} s: {failure}", flush=True)
         return 1
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -14,6 +14,8 @@ for name in secret_key postgres_password owner_password app_password platform_pa
         echo "made secrets/$name"
     fi
 done
+# Read by the database's account, whatever this checkout was made with.
+chmod a+r docs/operations/roles.sql
 if [ ! -e .env ]; then
     cp .env.example .env
     echo "made .env: a trial over plain HTTP on this machine; what to change for others is written there"

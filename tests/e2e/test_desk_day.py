@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import Any
 
@@ -18,15 +17,16 @@ def test_log_find_work_and_resolve(site: Site, chromium: Any, scripts: bool) -> 
     agent = site.sign_in(chromium, "agent", java_script_enabled=scripts)
     caller = site.sign_in(chromium, "requester", java_script_enabled=scripts)
     caller.get_by_role("link", name="New incident").first.click()
-    caller.get_by_label("What is wrong?").fill("Cannot print on the second floor")
+    title = f"Cannot print on the second floor, {'scripts' if scripts else 'no scripts'}"
+    caller.get_by_label("What is wrong?").fill(title)
     caller.get_by_label("Details").fill("Since **nine**\n\n<script>alert(1)</script>")
     caller.get_by_label("Impact").select_option("2")
     logged = time.monotonic()
     caller.get_by_role("button", name="Log incident").click()
-    assert caller.get_by_role("heading", level=1).inner_text() == "Cannot print on the second floor"
+    assert caller.get_by_role("heading", level=1).inner_text() == title
 
     agent.reload()
-    row = agent.get_by_role("link", name="Cannot print on the second floor")
+    row = agent.get_by_role("link", name=title)
     row.wait_for()
     assert time.monotonic() - logged < 5
     row.click()
@@ -75,46 +75,3 @@ def test_two_agents_collide_and_nothing_is_lost(site: Site, chromium: Any) -> No
     assert again.get_by_label("Reason").input_value() == "A long and careful reason"
     again.get_by_role("button").click()
     assert "Canceled" in second.locator(".ticket-head").inner_text()
-
-
-@pytest.mark.parametrize("look", ["light", "dark", "narrow", "right to left"])
-def test_pages_hold_in_every_look(site: Site, chromium: Any, look: str) -> None:
-    options: dict[str, Any] = {
-        "light": {},
-        "dark": {"color_scheme": "dark"},
-        "narrow": {"viewport": {"width": 390, "height": 844}},
-        "right to left": {"locale": "en-US"},
-    }[look]
-    page = site.sign_in(chromium, "agent", **options)
-    base = f"{site.address}/t/acme"
-    page.goto(f"{base}/incidents/new/")
-    page.get_by_label("What is wrong?").fill("Averylongwordwithoutanyblank" * 6)
-    page.get_by_role("button", name="Log incident").click()
-    incident = page.url
-    if look == "right to left":
-        page.goto(f"{base}/profile/")
-        page.get_by_label("Language").select_option("ar")
-        page.locator("main button").click()
-    for address in (f"{base}/queue/", incident, f"{base}/incidents/mine/", f"{base}/profile/", f"{base}/tokens/"):
-        page.goto(address)
-        facts = page.evaluate(
-            """() => ({
-                wide: document.documentElement.scrollWidth - window.innerWidth,
-                dir: document.documentElement.dir,
-                h1: document.querySelectorAll('h1').length,
-                main: document.querySelectorAll('main').length,
-                unnamed: [...document.querySelectorAll('input:not([type=hidden]), select, textarea')]
-                    .filter(e => !e.labels.length).map(e => e.outerHTML),
-                ids: [...document.querySelectorAll('[id]')].map(e => e.id).filter((id, n, all) => all.indexOf(id) !== n),
-                small: [...document.querySelectorAll('button, .button, summary, nav a, input, select')]
-                    .filter(e => e.getClientRects().length && e.type !== 'hidden' && e.type !== 'radio' && e.type !== 'checkbox')
-                    .filter(e => e.getBoundingClientRect().height < 24).map(e => e.outerHTML),
-            })"""
-        )
-        direction = "rtl" if look == "right to left" else "ltr"
-        expected = {"dir": direction, "h1": 1, "main": 1, "unnamed": [], "ids": [], "small": []}
-        assert facts.pop("wide") <= 0, address
-        assert (address, facts) == (address, expected)
-    page.keyboard.press("Tab")
-    assert re.search(r"skip", page.evaluate("() => document.activeElement.className"))
-    assert site.complaints == []

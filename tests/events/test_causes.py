@@ -26,9 +26,10 @@ from tests.factories import Desk
 @pytest.fixture
 def wires() -> Any:
     """The wiring, which a test may change; put back afterwards."""
-    subscribers, consumers = list(wiring.subscribers), dict(wiring.consumers)
+    subscribers, rules, consumers = list(wiring.subscribers), list(wiring.rules), dict(wiring.consumers)
     yield wiring
     wiring.subscribers[:] = subscribers
+    wiring.rules[:] = rules
     wiring.consumers.clear()
     wiring.consumers.update(consumers)
 
@@ -54,6 +55,22 @@ def test_a_chain_of_reactions_ends_and_the_users_change_stands(
     stopped = Event.objects.get(kind="reaction.stopped")
     assert stopped.payload == {"reaction": f"{__name__}.echo", "event": str(chain[-1].pk), "depth": MAX_DEPTH}
     assert [record.levelname for record in caplog.records if "stopped at depth 8" in record.message] == ["ERROR"]
+
+
+def test_a_rule_does_not_run_again_within_its_own_chain(inside: Desk, wires: Any) -> None:
+    """Two rules that answer each other end at once, for this ticket; another ticket has its own turn."""
+    first, second = inside.incident(), inside.incident()
+    other = {first.pk: second.pk, second.pk: first.pk}
+
+    def across(work: UnitOfWork, event: Event) -> None:
+        system = Actor.system(work.actor.tenant_id, "across")
+        comment_on_ticket(actor=system, ticket_id=other[event.ticket_id], body="over there", cause=event)  # type: ignore[index]
+
+    wires.react(("ticket.commented",), across)
+    comment_on_ticket(actor=inside.actor("agent"), ticket_id=first.pk, body="hello")
+    chain = list(Event.objects.filter(kind="ticket.commented").order_by("depth").values_list("ticket_id", "depth"))
+    assert chain == [(first.pk, 0), (second.pk, 1), (first.pk, 2)]
+    assert not Event.objects.filter(kind="reaction.stopped").exists()
 
 
 def test_other_reactions_at_the_cap_still_run(inside: Desk, wires: Any) -> None:

@@ -1,0 +1,130 @@
+"""Every page in every look: no WCAG 2.2 A or AA violation that axe can find, nothing stopped by the policy, no side scroll.
+
+The admin (/t/…/admin/) is left out: it is Django's own, for configuration, and we do not promise AA for it (its inline
+tables have unlabelled inputs, its lists small targets). So is the API's document viewer, which is Swagger's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.urls import URLResolver, get_resolver
+
+from tests.e2e.conftest import Site
+
+pytestmark = pytest.mark.slow
+
+AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {},
+    "dark": {"color_scheme": "dark"},
+    "narrow": {"viewport": {"width": 390, "height": 844}},
+    "right to left": {"locale": "ar"},
+}
+#: What each route shows, as paths; ``{incident}`` is one with a story, ``{base}`` the organisation.
+PAGES: dict[str, list[str]] = {
+    "": ["/?choose"],
+    "queue/": ["{base}/queue/", "{base}/queue/?view=mine", "{base}/queue/?priority=0"],
+    "profile/": ["{base}/profile/"],
+    "tokens/": ["{base}/tokens/"],
+    "incidents/new/": ["{base}/incidents/new/"],
+    "incidents/mine/": ["{base}/incidents/mine/"],
+    "incidents/<number:number>/": ["{incident}"],
+    "reports/incidents/": ["{base}/reports/incidents/", "{base}/reports/incidents/?from=x"],
+    "accounts/login/": [],  # before signing in
+    "accounts/invitation/<uidb64>/<token>/": ["/accounts/invitation/x/y-z/"],
+    "accounts/password/": ["/accounts/password/"],
+    "nowhere": ["{base}/nowhere/"],
+}
+#: Answers that are no page of ours: files, redirects, forms that only receive, other people's pages.
+NOT_PAGES = frozenset(
+    {
+        "accounts/logout/",
+        "incidents/<number:number>/<slug:name>/",
+        "incidents/<number:number>/files/<uuid:file_id>/",
+        "reports/incidents.csv",
+        "tokens/<uuid:token_id>/revoke/",
+    }
+)
+_FACTS = """() => ({
+    wide: Math.max(0, document.documentElement.scrollWidth - window.innerWidth),
+    dir: document.documentElement.dir,
+    h1: document.querySelectorAll('h1').length,
+    main: document.querySelectorAll('main').length,
+    ids: [...document.querySelectorAll('[id]')].map(e => e.id).filter((id, n, all) => all.indexOf(id) !== n),
+})"""
+
+
+def _routes() -> Iterator[str]:
+    def walk(resolver: Any, prefix: str) -> Iterator[str]:
+        for entry in resolver.url_patterns:
+            here = prefix + str(entry.pattern)
+            if isinstance(entry, URLResolver):
+                yield from walk(entry, here)
+            else:
+                yield here
+
+    return (route for route in walk(get_resolver(), "") if not route.startswith(("api/", "admin/", "healthz/")))
+
+
+def test_no_page_is_forgotten() -> None:
+    assert set(_routes()) - NOT_PAGES == set(PAGES) - {"nowhere"}
+
+
+def faults(page: Any) -> list[str]:
+    """What axe finds on the page as it is: rule, element, reason."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+    options = {"runOnly": {"type": "tag", "values": AA}, "resultTypes": ["violations"]}
+    found = axe.Axe().run(page, options=options).response["violations"]
+    return [
+        f"{page.url} {v['id']}: {node['html'][:200]} {node['failureSummary']}" for v in found for node in v["nodes"]
+    ]
+
+
+def test_the_watchers_see_what_is_wrong(site: Site, chromium: Any) -> None:
+    page = site.open(chromium)
+    page.goto(f"{site.address}/accounts/login/")
+    page.evaluate(
+        """() => {
+            document.body.append(document.createElement('img'));
+            const script = document.createElement('script');
+            script.textContent = 'document.title = "run"';
+            document.body.append(script);
+        }"""
+    )
+    assert [fault.split()[1] for fault in faults(page)] == ["image-alt:"]
+    assert ["script-src" in one or "default-src" in one for one in site.violations] == [True]
+    assert page.title() != "run"
+    site.violations.clear()
+    site.complaints.clear()
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_page_holds(site: Site, chromium: Any, look: str) -> None:
+    visitor = site.open(chromium, **LOOKS[look])
+    visitor.goto(f"{site.address}/accounts/login/")
+    found = faults(visitor)
+    page = site.sign_in(chromium, "manager", **LOOKS[look])
+    base = f"{site.address}/t/acme"
+    page.goto(f"{base}/incidents/new/")
+    page.locator("#id_title").fill(f"{look}: " + "Averylongwordwithoutanyblank" * 6)
+    page.locator("main form button.primary").click()
+    page.wait_for_url("**/incidents/INC*/")
+    incident = page.url
+    page.locator("form[action$='/take/'] button").click()
+    page.locator("textarea[name=body]").fill("`code` and **bold**")
+    page.locator("form[action$='/comment/'] button").click()
+    for path in (path for paths in PAGES.values() for path in paths):
+        address = path.format(base=base, incident=incident)
+        page.goto(address if address.startswith("http") else site.address + address)
+        page.evaluate("() => document.querySelectorAll('main details').forEach(one => { one.open = true; })")
+        facts = page.evaluate(_FACTS)
+        expected = {"wide": 0, "dir": "rtl" if look == "right to left" else "ltr", "h1": 1, "main": 1, "ids": []}
+        assert (address, facts) == (address, expected)
+        found += faults(page)
+    assert found == [], "\n".join(found)
+    assert site.violations == []
+    page.keyboard.press("Tab")
+    assert "skip" in page.evaluate("() => document.activeElement.className")
