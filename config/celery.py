@@ -19,6 +19,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.dev")
 from django.conf import settings
 
 from config import heartbeat
+from config.observe import tasks as _observed  # noqa: F401 - connects to the signals
 
 logger = logging.getLogger(__name__)
 

@@ -45,6 +45,14 @@ def number(name: str, default: int) -> int:
         raise MissingSetting(f"{name}={value!r} is not a whole number.") from None
 
 
+def choice(name: str, default: str, options: tuple[str, ...]) -> str:
+    """One of ``options``; anything else is refused with the variable's name."""
+    value = os.environ.get(name) or default
+    if value not in options:
+        raise MissingSetting(f"{name}={value!r} is none of: {', '.join(options)}.")
+    return value
+
+
 def names(name: str, default: list[str]) -> list[str]:
     """A comma-separated list without blanks."""
     value = os.environ.get(name)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path
 
 from config import health
+from config.observe.metrics import metrics
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz/live", health.live, name="health-live"),
     path("healthz/ready", health.ready, name="health-ready"),
+    path("metrics", metrics, name="metrics"),
     path("api/v1/", include("config.api")),
     path("incidents/", include("incidents.web.urls")),
     path("reports/", include("incidents.web.report")),

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from uuid import UUID
 
 from config.celery import wake_relay
+from config.observe import shared
 from incidents import events as incident_events
 from incidents import provision as incident_provision
 from incidents import reactions
 from incidents import telling as incident_telling
 from incidents.kind import INCIDENT
+from itsm.api import idempotency
 from itsm.events.bus import Consumer, wiring
 from itsm.events.kinds import declare
 from itsm.tickets import events as ticket_events
@@ -36,6 +38,9 @@ def connect() -> None:
         ("incident.started", "incident.held", "incident.resumed", "incident.resolved"), reactions.cascade_to_children
     )
     wiring.subscribe(("ticket.texts_removed",), reactions.remove_notes)
+    wiring.subscribe(("person.erased",), reactions.remove_repeated_notes)
+    wiring.subscribe(("person.erased", "texts.retired"), idempotency.forget_answers)
     # After it, at least once.
     wiring.consume(Consumer("search.index", ("ticket.", "incident."), search.index_event))
     wiring.wake_relay = wake_relay
+    wiring.sealed = shared.sealed

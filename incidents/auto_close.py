@@ -11,7 +11,7 @@ from incidents.flow import KIND, IncidentState
 from itsm.events.write import record_refusal
 from itsm.kernel import clock
 from itsm.kernel.actor import Actor
-from itsm.kernel.errors import DomainError, IllegalTransition, NotFound
+from itsm.kernel.errors import Conflict, DomainError, IllegalTransition, NotFound
 from itsm.tenancy.context import tenant
 from itsm.tickets.models import DeskSettings, Ticket
 
@@ -34,14 +34,15 @@ def close_due(tenant_id: UUID) -> int:
                 resolved_at__lte=clock.now() - timedelta(days=days),
             )
             .order_by("resolved_at")
-            .values_list("pk", flat=True)[:BATCH]
+            .values_list("pk", "version")[:BATCH]
         )
     closed = 0
-    for ticket_id in due:
+    for ticket_id, version in due:
         try:
-            close_incident(actor=actor, ticket_id=ticket_id)
+            # As it was when it was due: reopened and resolved again meanwhile, its days are counted anew.
+            close_incident(actor=actor, ticket_id=ticket_id, expected_version=version)
             closed += 1
-        except (IllegalTransition, NotFound):
+        except (Conflict, IllegalTransition, NotFound):
             continue  # Somebody was faster.
         except DomainError as error:
             logger.warning("auto-close refused: %s", error.code, extra={"ticket_id": str(ticket_id)})

@@ -6,7 +6,7 @@ from incidents.commands.closing import resolve_incident
 from incidents.commands.working import hold_incident, resume_incident, start_incident
 from incidents.flow import FLOW, KIND, IncidentState
 from incidents.models import HoldReason, Incident
-from itsm.events.models import Event
+from itsm.events.models import Event, EventText
 from itsm.events.write import UnitOfWork
 from itsm.kernel.actor import Actor
 from itsm.tickets.models import Audience, Ticket
@@ -36,9 +36,20 @@ def remove_notes(_work: UnitOfWork, event: Event) -> None:
     notes.update(close_notes="")
 
 
+def remove_repeated_notes(work: UnitOfWork, event: Event) -> None:
+    """Notes of an erased person that the product wrote down for him: on children, and out of another system's record."""
+    person = event.payload["person"]
+    repeated = Incident.objects.filter(resolved_by_id=person).exclude(close_notes="").values_list("pk", flat=True)
+    for ticket in Ticket.objects.select_for_update().filter(pk__in=list(repeated)).order_by("pk"):
+        texts = EventText.objects.filter(field="close_notes", event__ticket_id=ticket.pk, event__actor_id__isnull=True)
+        EventText.objects.filter(pk__in=list(texts.values_list("pk", flat=True))).delete()
+        work.emit("ticket.texts_removed", ticket, reason="erasure", person=person)
+
+
 def cascade_to_children(work: UnitOfWork, event: Event) -> None:
     """Children follow their parent into In Progress, On Hold (except awaiting caller) and Resolved."""
-    children = Ticket.objects.filter(parent_id=event.ticket_id, kind=KIND).order_by("pk")
+    # Under lock: what a child allows must still hold when its turn comes, or the parent would be refused for it.
+    children = Ticket.objects.select_for_update().filter(parent_id=event.ticket_id, kind=KIND).order_by("pk")
     system = Actor.system(work.actor.tenant_id, "follow_parent")
     for child in children:
         allowed = FLOW.allowed(child.state)
@@ -59,4 +70,5 @@ def cascade_to_children(work: UnitOfWork, event: Event) -> None:
                 close_code=event.payload["close_code"],
                 close_notes=parent.close_notes,
                 cause=event,
+                words_of=parent.resolved_by_id,
             )

@@ -209,11 +209,13 @@ def _backlog(cases: QuerySet[Any], instants: Iterable[datetime], zone: ZoneInfo)
 
 def _groups(actor: Actor, cases: QuerySet[Any], top: int) -> Report:
     moves, returned = handoffs(actor.tenant_id, cases)
+    # One's own incident may have gone to a restricted team, whose name is not for everybody.
+    named = cases.exclude(team_id__in=actor.hidden_teams) if actor.hidden_teams else cases
     by_category = cases.annotate(root=Coalesce("category__parent__name", "category__name")).values("root")
     return {
         "open_now": cases.filter(state_category__in=_OPEN).count(),
         "top_teams_last": _top(
-            {row["team__name"] or "?": row["n"] for row in _counted(cases.values("team__name"))}, top
+            {row["team__name"] or "?": row["n"] for row in _counted(named.values("team__name"))}, top
         ),
         "top_categories_last": _top({row["root"] or "?": row["n"] for row in _counted(by_category)}, top),
         "team_changes": moves,

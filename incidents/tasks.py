@@ -17,5 +17,9 @@ def auto_close_all() -> int:
     """Close what was resolved long enough ago, tenant by tenant. Answers how many."""
     closed = 0
     for tenant_id in Tenant.objects.filter(is_active=True).values_list("pk", flat=True):
-        closed += close_due(tenant_id)
+        try:
+            closed += close_due(tenant_id)
+        except Exception:
+            # One organisation's trouble must not keep the incidents of the others open.
+            logger.exception("auto-close failed", extra={"tenant_id": str(tenant_id)})
     return closed

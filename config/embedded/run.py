@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +219,8 @@ class Run:
             if not command:
                 continue
             service = self._service(name, command, env, stop, NOT_FOR_REQUESTS)
+            if name == "web":
+                service = self._counting(service)
             if name == "beat":
                 self.state.folder_for_account("beat")
             self.supervisor.start(service)
@@ -226,6 +228,16 @@ class Run:
             with self.console.step("web, worker, beat"):
                 self._wait_for_web()
         self.supervisor.raise_if_stopped()
+
+    def _counting(self, web: Service) -> Service:
+        """Give the web server's processes a folder for their counts, empty whenever all of them start anew."""
+        folder = self.state.folder_for_account("metrics")
+
+        def empty() -> None:
+            for file in folder.glob("*.db"):
+                file.unlink(missing_ok=True)
+
+        return replace(web, env={**web.env, "PROMETHEUS_MULTIPROC_DIR": str(folder)}, before_start=empty)
 
     def _wait_for_web(self) -> None:
         deadline = time.monotonic() + WEB_SECONDS

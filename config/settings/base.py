@@ -38,6 +38,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "itsm.web.middleware.RequestIdMiddleware",
+    "config.observe.requests.ObserveMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -229,12 +230,32 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     ],
 }
 
+# --- What operators see ----------------------------------------------------------------------------------------------
+#: Whoever presents it reads /metrics; without it only this machine does.
+METRICS_TOKEN = env.text("METRICS_TOKEN", "")
+#: Where a proxy stands in front, every address is the proxy's and proves nothing.
+METRICS_ONLY_BY_TOKEN = False
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    # A sweep every second is not worth a line every second; what goes wrong is logged as a warning or worse.
-    "loggers": {name: {"level": "WARNING"} for name in ("celery.beat", "celery.worker.strategy", "celery.app.trace")},
+    "formatters": {
+        "line": {"()": "config.observe.logs.LineFormatter"},
+        "json": {"()": "config.observe.logs.JsonFormatter"},
+    },
+    "filters": {"without_path": {"()": "config.observe.logs.WithoutPath"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": env.choice("LOG_FORMAT", "line", ("line", "json"))}
+    },
+    "loggers": {
+        # A sweep every second is not worth a line every second.
+        "celery.beat": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        # Says what viable.task says, with the arguments of the task and the words of the exception.
+        "celery.app.trace": {"level": "CRITICAL"},
+        # What clients do wrong stands in the access line; a warning is for somebody who can do something.
+        "django.request": {"level": "ERROR", "filters": ["without_path"]},
+        "django.security": {"level": "CRITICAL"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+    },
     "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
 }

@@ -27,8 +27,12 @@ def resolve_incident(
     close_notes: str,
     expected_version: int | None = None,
     cause: Event | None = None,
+    words_of: UUID | None = None,
 ) -> Ticket:
-    """State how it was solved: the code and the notes are both mandatory."""
+    """State how it was solved: the code and the notes are both mandatory.
+
+    ``words_of`` is the person whose notes the product repeats on a child; without it they are the actor's own.
+    """
     problems = Problems()
     if close_code not in RESOLUTION_CODES:
         problems.add("close_code", "unknown_code", f"close_code must be one of {', '.join(RESOLUTION_CODES)}.")
@@ -39,7 +43,7 @@ def resolve_incident(
         pair = enter(work, ticket, target)
         ticket.resolved_at = work.now
         incident.close_code, incident.close_notes = close_code, notes
-        incident.resolved_by_id, incident.hold_reason = actor.person_id, ""
+        incident.resolved_by_id, incident.hold_reason = actor.person_id or words_of, ""
         work.changed(ticket, "resolved_at")
         work.changed(incident, "close_code", "close_notes", "resolved_by", "hold_reason")
         work.emit("incident.resolved", ticket, state=pair, close_code=close_code, texts={"close_notes": notes})

@@ -6,8 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.files.storage import default_storage
-from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
@@ -19,10 +18,11 @@ from incidents.web.actions import ACTIONS
 from incidents.web.page import IncidentPage
 from itsm.access.decide import allows, authorize, visible_to
 from itsm.api.errors import status_of
+from itsm.api.views.files import download_of
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Conflict, DomainError, Forbidden, NotFound
 from itsm.tickets import queue
-from itsm.tickets.commands import attach_file
+from itsm.tickets.commands import attach_file, refuse_unfit
 from itsm.tickets.models import Attachment, Audience, Ticket
 from itsm.web.pages import TenantRequest, refused, tenant_page
 
@@ -54,6 +54,8 @@ def act(request: TenantRequest, number: str, name: str) -> HttpResponseBase:
     ticket = find(request.actor, number)
     if request.method != "POST":
         return redirect("incident", ticket.number)
+    # The right before the shape: the page that names a mistake shows the form, with the people and teams it offers.
+    authorize(request.actor, action.permission, ticket)
     page = IncidentPage(request, ticket)
     form = page.bind(name)
     if not form.is_valid():
@@ -105,7 +107,9 @@ def new(request: TenantRequest) -> HttpResponseBase:
 
 
 def _open(actor: Actor, data: dict[str, Any]) -> Ticket:
-    requester = data.get("requester")
+    requester, upload = data.get("requester"), data["file"]
+    if upload:
+        refuse_unfit(actor, name=upload.name, content=upload.file, size=upload.size)
     ticket = open_incident(
         actor=actor,
         title=data["title"],
@@ -118,7 +122,6 @@ def _open(actor: Actor, data: dict[str, Any]) -> Ticket:
         team_id=data.get("team"),
         assignee_id=data.get("assignee"),
     )
-    upload = data["file"]
     if upload:
         attach_file(actor=actor, ticket_id=ticket.pk, name=upload.name, content=upload.file, size=upload.size)
     return ticket
@@ -144,9 +147,4 @@ def download(request: TenantRequest, number: str, file_id: UUID) -> HttpResponse
     file = files.filter(pk=file_id).first()
     if file is None:
         raise NotFound
-    content = default_storage.open(file.storage_key)
-    response = FileResponse(content, as_attachment=True, filename=file.name, content_type=file.content_type)
-    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Cache-Control"] = "private, no-store"
-    return response
+    return download_of(file)

@@ -147,6 +147,10 @@ def grant_role(
     problems.raise_if_any()
     with unit_of_work(actor) as work:
         authorize(actor, "grant.manage")
+        if valid_until is not None and valid_until <= work.now:
+            raise Invalid.one(
+                "valid_until", "in_the_past", "valid_until must be in the future. To end a role, withdraw it."
+            )
         person = _person(person_id)
         if team_id is not None and not Team.objects.filter(pk=team_id, is_active=True).exists():
             raise Invalid.one("team", "unknown_reference", "There is no active team with this id.")

@@ -100,6 +100,13 @@ def ticket_filter(actor: Actor, prefix: str = "") -> Q | None:
     return seen
 
 
+def desk_filter(actor: Actor, permission: str, prefix: str = "") -> Q:
+    """The condition under which the actor has ``permission`` by working on a ticket, not as its requester or watcher."""
+    kinds = kinds_within(actor, permission)
+    condition = Q() if kinds is None else Q(**{f"{prefix}kind__in": sorted(kinds)})
+    return condition & ~Q(**{f"{prefix}team_id__in": sorted(actor.hidden_teams)}) if actor.hidden_teams else condition
+
+
 def kinds_within(actor: Actor, permission: str) -> frozenset[str] | None:
     """Kinds of ticket for all of which (but the hidden ones) the actor has ``permission``; None for every kind."""
     if actor.kind is ActorKind.SYSTEM:

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 
 from itsm.kernel.errors import (
@@ -31,6 +32,19 @@ STATUS: dict[type[DomainError], int] = {
     Invalid: 400,
     TooManyCauses: 409,
 }
+
+
+#: Seconds after which a client may try again when the database did not answer (the header Retry-After of a 503).
+RETRY_AFTER = 2
+BUSY = "The service is busy. Try again in a moment."
+
+
+def is_outage(error: BaseException | None) -> bool:
+    """Whether the database was lost or did not answer in time: a state that passes, and no fault of the request."""
+    if isinstance(error, DatabaseError):
+        # A session that the server ended for idling inside a transaction counts among PostgreSQL's internal errors.
+        return isinstance(error, OperationalError) or getattr(error.__cause__, "sqlstate", None) == "25P03"
+    return isinstance(error, InterfaceError)
 
 
 def status_of(error: DomainError) -> int:

@@ -6,22 +6,24 @@ import logging
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import DataError, IntegrityError, OperationalError
+from django.db import DataError, IntegrityError
 from django.http import Http404, HttpRequest, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
 from itsm.api.concurrency import PreconditionRequired
-from itsm.api.errors import STATUS, domain_problem, problem_body
-from itsm.api.idempotency import InFlight, KeyReused
+from itsm.api.errors import BUSY, RETRY_AFTER, STATUS, domain_problem, is_outage, problem_body
+from itsm.api.idempotency import AnswerRemoved, InFlight, KeyReused
 from itsm.api.parsers import TooLarge
 from itsm.api.throttling import TooManyRequests
 from itsm.kernel.errors import DomainError, FieldProblem
 
 logger = logging.getLogger(__name__)
 
-STATUS.update({TooLarge: 413, PreconditionRequired: 428, TooManyRequests: 429, KeyReused: 422, InFlight: 409})
+STATUS.update(
+    {TooLarge: 413, PreconditionRequired: 428, TooManyRequests: 429, KeyReused: 422, InFlight: 409, AnswerRemoved: 409}
+)
 
 _CODES = {
     drf.NotAuthenticated: "not_authenticated",
@@ -47,7 +49,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     else:
         body = _other_problem(request, error)
         if body["status"] == 503:
-            headers["Retry-After"] = "2"
+            headers["Retry-After"] = str(RETRY_AFTER)
     return Response(body, status=body["status"], headers=headers, content_type="application/problem+json")
 
 
@@ -94,8 +96,8 @@ def _other_problem(request: HttpRequest, error: Exception) -> dict[str, Any]:
     if isinstance(error, IntegrityError):
         logger.warning("a constraint refused a write", exc_info=error)
         return problem_body(request, 409, "conflict", "Somebody changed the same thing at the same moment. Try again.")
-    if isinstance(error, OperationalError):
+    if is_outage(error):
         logger.warning("the database did not answer in time", exc_info=error)
-        return problem_body(request, 503, "busy", "The service is busy. Try again in a moment.")
+        return problem_body(request, 503, "busy", BUSY)
     logger.error("unexpected error in the API", exc_info=error)
     return problem_body(request, 500, "internal_error", "Something went wrong on our side. Quote the request_id.")

@@ -18,6 +18,8 @@ from rest_framework.response import Response
 
 from itsm.api.models import IdempotencyKey
 from itsm.api.parsers import BODY_MAX_BYTES, refuse_oversize
+from itsm.events.models import Event
+from itsm.events.write import UnitOfWork
 from itsm.kernel import clock
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import DomainError, FieldProblem, Invalid
@@ -46,6 +48,15 @@ class InFlight(DomainError):
         super().__init__("A request with this Idempotency-Key is being worked on. Repeat it in a second.")
 
 
+class AnswerRemoved(DomainError):
+    """The request was carried out; its answer was removed together with somebody's texts."""
+
+    code = "idempotency_answer_removed"
+
+    def __init__(self) -> None:
+        super().__init__("This request was carried out before. Its answer has been removed; read the object instead.")
+
+
 class Attempt:
     """One POST with a key: ``answer`` is the stored answer of an earlier one, or None when this is the first."""
 
@@ -72,6 +83,8 @@ class Attempt:
     def _replay(self, stored: IdempotencyKey) -> HttpResponse:
         if bytes(stored.digest) != self.digest:
             raise KeyReused
+        if not stored.body and stored.status != 204:
+            raise AnswerRemoved
         answer = HttpResponse(bytes(stored.body), status=stored.status, content_type="application/json")
         for name, value in stored.headers.items():
             answer[name] = value
@@ -119,6 +132,11 @@ def _digest(request: HttpRequest) -> bytes:
         refuse_oversize(request, BODY_MAX_BYTES)
         seen.update(request.body)
     return seen.digest()
+
+
+def forget_answers(work: UnitOfWork, _event: Event) -> None:
+    """Subscriber: texts were removed, and any stored answer may repeat them. That the requests were done stays known."""
+    IdempotencyKey.objects.filter(tenant_id=work.actor.tenant_id).update(body=b"")
 
 
 def prune(tenant_id: UUID) -> int:

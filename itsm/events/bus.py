@@ -42,6 +42,8 @@ class Wiring:
     guards: list[Guard] = field(default_factory=list)
     #: Called after commit with the tenant: the fast path to the relay. The sweep does not need it.
     wake_relay: Callable[[UUID], Any] = lambda _tenant_id: None
+    #: Called after the relay sealed a batch, with the seconds since the oldest of its events was written.
+    sealed: Callable[[float], Any] = lambda _seconds: None
 
     def react(self, kinds: tuple[str, ...], rule: Subscriber) -> None:
         """A rule: something that changes tickets by itself. It does not run again for a ticket within its own chain of causes."""

@@ -101,6 +101,7 @@ class Delivery(TenantModel):
         indexes: ClassVar = [
             models.Index(fields=["available_at"], name="delivery_due", condition=Q(status="pending")),
             models.Index(fields=["tenant", "available_at"], name="delivery_due_tenant", condition=Q(status="pending")),
+            models.Index(fields=["tenant", "available_at"], name="delivery_dead_tenant", condition=Q(status="dead")),
         ]
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
@@ -82,6 +83,8 @@ def _seal_batch() -> int:
         ]
     )
     Outbox.objects.filter(pk__in=[entry.pk for entry in waiting]).delete()
+    lag = datetime.now(UTC) - min(event.recorded_at for event in events)
+    transaction.on_commit(partial(wiring.sealed, lag.total_seconds()), robust=True)
     return len(events)
 
 

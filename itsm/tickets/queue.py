@@ -143,6 +143,9 @@ def tickets_for(actor: Actor, query: QueueQuery) -> QuerySet[Ticket]:
     ):
         if ids:
             tickets = tickets.filter(_one_of(field, ids))
+            if field in {"team", "assignee"} and actor.hidden_teams:
+                # Of one's own ticket in a restricted team, neither is told; asking one by one must not tell either.
+                tickets = tickets.exclude(team_id__in=actor.hidden_teams)
     if query.updated_since:
         tickets = tickets.filter(updated_at__gte=query.updated_since)
     if query.opened_since:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from http import HTTPStatus
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
-from itsm.api.errors import problem_response, status_of
+from itsm.api.errors import BUSY, RETRY_AFTER, is_outage, problem_response, status_of
 from itsm.kernel.errors import DomainError, Invalid, NotFound
 from itsm.web.forms import problem_text
+
+logger = logging.getLogger(__name__)
 
 
 def error_page(request: HttpRequest, error: DomainError | None, *, status: int | None = None) -> HttpResponse:
@@ -44,7 +49,10 @@ def _words(status: int) -> tuple[str, str]:
         409: (_("This is not possible now"), _("Open the ticket again to see what is possible.")),
         412: (_("Somebody changed this meanwhile"), _("Open it again and repeat your change.")),
         413: (_("This is too large"), _("Send a smaller file.")),
-        503: (_("The service is busy"), _("Nothing was saved. Go back and send it again in a moment.")),
+        503: (
+            _("The service is busy"),
+            _("What you sent may not have been saved. Wait a moment, look whether it was, and try again."),
+        ),
     }.get(
         status,
         (
@@ -76,8 +84,34 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def broken(request: HttpRequest) -> HttpResponse:
-    """handler500: no template context that could fail again."""
-    return _answer(request, 500, "server_error")
+    """handler500: whatever was not foreseen, in a view or in a middleware; 503 when the database was lost or too slow.
+
+    Django calls this while it handles the exception, so that a lost database is told apart here, once for all doors:
+    looking up the tenant, the session and the actor, and the views.
+    """
+    error = sys.exc_info()[1]
+    if is_outage(error):
+        logger.warning("the database was lost or did not answer in time: %s", type(error).__name__)
+        return busy(request)
+    if request.path_info.startswith("/api/"):
+        return problem_response(request, 500, "internal_error", HTTPStatus(500).phrase)
+    return _bare_page(request, 500)
+
+
+def busy(request: HttpRequest) -> HttpResponse:
+    """503 with Retry-After, as a problem or as a page; asks the database for nothing."""
+    is_api = request.path_info.startswith("/api/")
+    response = problem_response(request, 503, "busy", BUSY) if is_api else _bare_page(request, 503)
+    response["Retry-After"] = str(RETRY_AFTER)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _bare_page(request: HttpRequest, status: int) -> HttpResponse:
+    """A page without the context of the others (who is signed in, messages): that could fail again."""
+    heading, remedy = _words(status)
+    page = {"heading": heading, "remedy": remedy, "code": status, "request": request}
+    return HttpResponse(render_to_string("itsm/error.html", page), status=status)
 
 
 def csrf_refused(request: HttpRequest, reason: str = "", **_kwargs: Any) -> HttpResponse:

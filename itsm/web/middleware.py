@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.db import DataError, IntegrityError, OperationalError, transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.db import DataError, IntegrityError, transaction
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import get_script_prefix, set_script_prefix
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
@@ -23,6 +23,7 @@ from itsm.events.write import record_refusal
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import DomainError
 from itsm.kernel.ids import new_id
+from itsm.kernel.trace import note, traced
 from itsm.tenancy.context import tenant
 from itsm.tenancy.models import Tenant
 from itsm.web.errors import error_page
@@ -34,9 +35,9 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 #: /t/<slug>/rest: works on localhost and behind any proxy. A tenant with a host of its own needs no prefix.
 _PREFIX = re.compile(r"\A/t/([a-z0-9-]{1,40})(/.*)?\Z", re.DOTALL)
 #: Signing in must be possible before anybody is inside, on a tenant's own host as well.
-_GLOBAL = ("/accounts/", "/healthz/")
-#: What the database refuses: text that it cannot store, two who made the same thing, a lock that was not free in time.
-_DATABASE = {DataError: 400, IntegrityError: 409, OperationalError: 503}
+_GLOBAL = ("/accounts/", "/healthz/", "/metrics")
+#: What the database refuses: text that it cannot store, two who made the same thing. (An outage is handler500's.)
+_DATABASE = {DataError: 400, IntegrityError: 409}
 _REQUEST_ID = re.compile(r"\A[A-Za-z0-9._-]{8,64}\Z")
 
 
@@ -49,7 +50,8 @@ class RequestIdMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         offered = request.headers.get("X-Request-ID", "")
         request.request_id = offered if _REQUEST_ID.match(offered) else str(new_id())  # type: ignore[attr-defined]
-        response = self.get_response(request)
+        with traced(request_id=request.request_id):  # type: ignore[attr-defined]
+            response = self.get_response(request)
         response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
         return response
 
@@ -115,17 +117,20 @@ class TenantMiddleware:
         if found is None:
             return self._no_entry(request, is_api)
         request.tenant = found  # type: ignore[attr-defined]
+        note(tenant=found.slug, tenant_id=str(found.pk))
         with tenant(found.pk):
             actor = self._actor(request, found)
             if actor is None:
                 return self._no_entry(request, is_api)
             actor = replace(actor, request_id=request.request_id)  # type: ignore[attr-defined]
             request.actor = actor  # type: ignore[attr-defined]
+            note(actor_id=str(actor.person_id))
             with translation.override(actor.language or translation.get_language() or "en"), _zone(actor):
                 response = self.get_response(request)
             if response.status_code >= 400:
                 transaction.set_rollback(True)
-            if isinstance(response, StreamingHttpResponse):
+            # A file asks the database nothing, and a slow reader must not keep a transaction open.
+            if isinstance(response, StreamingHttpResponse) and not isinstance(response, FileResponse):
                 response.streaming_content = _stream_inside(found, response.streaming_content)
         refusal: DomainError | None = getattr(request, "refusal", None)
         if refusal is not None and response.status_code >= 400:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import threading
 import time
 from typing import Any
 
@@ -202,28 +203,61 @@ class Check:
         took = self.expect_worked_on(*self.open_incident())
         say(f"worker killed by SIGKILL: healthy again after {time.monotonic() - begun - took:.1f} s, and works")
 
-    def without_queue(self) -> None:
-        """Writing needs no queue, and what was written meanwhile is worked on when it is back."""
-        self.compose("stop", "queue")
+    def without_valkeys(self) -> None:
+        """Writing needs neither queue nor cache, and what was written meanwhile is worked on when the queue is back."""
+        self.compose("stop", "queue", "cache")
         begun = time.monotonic()
         incident, word = self.open_incident()
         took = time.monotonic() - begun
-        expect(took < 8, f"without the queue an incident took {took:.1f} s")
-        self.compose("start", "queue")
+        expect(took < 8, f"without queue and cache an incident took {took:.1f} s")
+        self.compose("start", "queue", "cache")
         late = self.expect_worked_on(incident, word, 60)
-        say(f"queue stopped: incident accepted after {took:.1f} s; worked on {late:.1f} s after the queue was back")
+        say(f"queue and cache stopped: incident accepted in {took:.1f} s, worked on {late:.1f} s after they were back")
 
     def scaled(self) -> None:
         self.up("--no-recreate", "--scale", "worker=2")
         workers = self.inspect("worker")
         expect(len(workers) == 2, f"{len(workers)} workers instead of 2")
         self.healthy()
-        for one in workers:
-            self.engine.run("docker", "stop", one["Id"])
-            self.expect_worked_on(*self.open_incident())
-            self.engine.run("docker", "start", one["Id"])
-        self.up("--no-recreate", "--scale", "worker=1")
-        say("two workers: each does the work while the other is stopped")
+        oldest = min(workers, key=lambda one: str(one["Created"]))
+        self.engine.run("docker", "stop", oldest["Id"])
+        self.expect_worked_on(*self.open_incident())
+        say("two workers: the new one does the work while the old one is stopped")
+
+    def upgraded(self) -> None:
+        """The documented way, with the same version: how long is nobody served?"""
+        live = [
+            "curl",
+            "-sS",
+            "-o",
+            "/dev/null",
+            "--max-time",
+            "2",
+            f"http://127.0.0.1:{self.engine.port}/healthz/live",
+        ]
+        gaps, last, done = [0.0], time.monotonic(), threading.Event()
+
+        def watch() -> None:
+            nonlocal last
+            while not done.is_set():
+                if self.engine.run(*live, check=False).returncode == 0:
+                    gaps.append(time.monotonic() - last)
+                    last = time.monotonic()
+                time.sleep(0.1)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            self.compose("run", "--rm", "-T", "migrate")
+            migrated = max(gaps)
+            recreate = ["--force-recreate", "--no-deps", "web", "worker", "beat"]
+            self.compose("up", "--detach", "--wait", "--wait-timeout", "120", *recreate)
+        finally:
+            done.set()
+            watcher.join()
+        expect(migrated < 3, f"while migrating nobody was served for {migrated:.1f} s")
+        expect(max(gaps) < 30 and time.monotonic() - last < 5, f"longest gap {max(gaps):.1f} s")
+        say(f"upgrade: served while migrating; {max(gaps):.1f} s without an answer while web was replaced")
 
     def down_and_up(self, incident: str, word: str) -> None:
         self.compose("stop")
@@ -307,8 +341,9 @@ def main() -> int:
         incident, word = check.first_incident()
         check.quiet()
         check.killed_worker()
-        check.without_queue()
+        check.without_valkeys()
         check.scaled()
+        check.upgraded()
         check.down_and_up(incident, word)
         counts = check.backed_up()
         check.restored(incident, word, counts)
@@ -317,10 +352,10 @@ def main() -> int:
         print("stopped", flush=True)
         return 130
     except Failed as failure:
-        print(f"FAILED after {time.monotonic() - BEGUN:.0f} s: {failure}", flush=True)
         if engine is not None:
             logs = engine.run("docker", "compose", "logs", "--no-color", "--tail", "40", check=False, seconds=60)
             print(logs.stdout[-8000:])
+        print(f"FAILED after {time.monotonic() - BEGUN:.0f} s: {failure}", flush=True)
         return 1
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

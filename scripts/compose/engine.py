@@ -154,34 +154,29 @@ class StartedEngine(Engine):
         if self.processes():
             raise Failed(f"an engine runs in {self.box} already. Remedy: stop it, or name another folder by BOX")
         self.box.mkdir(parents=True, exist_ok=True)
-        self._starter("prepare", 900, attempts=2)
-        say("engine prepared")
         self._clear()
         self.copy()
-        self._wheels()
-        say("wheels at hand")
+        wheels = self._fetch_wheels()
+        try:
+            self._starter("prepare", 900, attempts=2)
+            if wheels.wait(300):
+                raise Failed(f"pip download:\n{(self.box / 'wheels.log').read_text(errors='replace')[-2000:]}")
+        finally:
+            wheels.kill()
+            wheels.wait()
+        say("engine prepared, wheels at hand")
         self.started = True
         self._starter("start", 120)
 
-    def _wheels(self) -> None:
-        """Fetch the wheels for the image's Python here, because nothing inside can reach an index."""
-        target = self.folder / "wheels"
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--require-hashes",
-        ]
-        command += ["--python-version", "3.13", "--only-binary=:all:", "--dest", str(target)]
-        done = subprocess.run(
-            [*command, "--requirement", "requirements-server.lock"],
-            cwd=CHECKOUT, check=False, capture_output=True, text=True,
-        )  # fmt: skip
-        if done.returncode:
-            raise Failed(f"pip download: {done.stderr[-2000:]}")
+    def _fetch_wheels(self) -> subprocess.Popen[bytes]:
+        """Begin to fetch the wheels for the image's Python out here, because nothing inside can reach an index."""
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+        command += ["--require-hashes", "--requirement", "requirements-server.lock"]
+        command += ["--python-version", "3.13", "--only-binary=:all:", "--dest", str(self.folder / "wheels")]
+        with (self.box / "wheels.log").open("wb") as log:
+            return subprocess.Popen(
+                command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+            )
 
     def processes(self) -> list[int]:
         """The engine's processes and its containers': those in whose mount table something comes from within the box."""
@@ -198,7 +193,10 @@ class StartedEngine(Engine):
     def close(self) -> None:
         if self.started:
             try:
-                self.remove_all()
+                if self.temporary:
+                    self.compose("kill", check=False)
+                else:
+                    self.remove_all()
                 self._starter("stop", 90)
             except (Failed, subprocess.TimeoutExpired, OSError) as error:
                 say(f"the engine did not stop by itself: {error}")
@@ -233,7 +231,7 @@ class StartedEngine(Engine):
             for path in reversed(inside):
                 subprocess.run(["umount", "--lazy", path], check=False)
             if not inside:
-                shutil.rmtree(self.box, ignore_errors=True)
+                subprocess.run(["rm", "-rf", "--one-file-system", str(self.box)], check=False)
                 return
         say(f"{self.box} is left: something is mounted in it")
 

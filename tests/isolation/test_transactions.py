@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from io import BytesIO
 from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection, transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
 
 from itsm.events.models import Event
 from itsm.kernel.actor import Actor
 from itsm.tenancy.context import TenantMismatch, current_tenant_id, tenant
 from itsm.tenancy.models import Team
 from itsm.tenancy.roles import database_role
+from itsm.tickets.commands import attach_file
 from itsm.tickets.models import Ticket
 from itsm.web.middleware import TenantMiddleware
 from tests.committed import CommittedDatabase
@@ -215,3 +218,16 @@ def test_actors_of_one_tenant_do_not_act_in_another(acme: Desk, globex: Desk) ->
             start_incident(actor=actor, ticket_id=ticket.pk)
     with acme.inside():
         assert Ticket.objects.get(pk=ticket.pk).version == 1
+
+
+def test_a_download_keeps_no_transaction_open(acme: Desk) -> None:
+    """A slow reader would hold a connection for as long as he likes, and the database ends idle transactions."""
+    ticket = acme.incident()
+    actor = acme.actor("requester")
+    file = attach_file(actor=actor, ticket_id=ticket.pk, name="a.txt", content=BytesIO(b"x" * 9000), size=9000)
+    client = Client()
+    client.force_login(acme.users["requester"])
+    answer = client.get(f"{acme.prefix}/incidents/{ticket.number}/files/{file.pk}/")
+    with CaptureQueriesContext(connection) as asked:
+        assert answer.getvalue() == b"x" * 9000
+    assert len(asked) == 0

@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
@@ -23,7 +24,7 @@ from itsm.tickets.commands import (
     link_tickets,
     update_ticket,
 )
-from itsm.tickets.models import Attachment, Comment, Service, Ticket, TicketLink, Watcher
+from itsm.tickets.models import Attachment, Comment, NumberSeries, Service, Ticket, TicketLink, Watcher
 from tests.factories import Desk
 from tests.web.conftest import Browser
 
@@ -389,7 +390,7 @@ def test_files_go_up_and_come_down_inert(acme: Desk, browser: Browser) -> None:
     assert b"".join(response.streaming_content) == b"<script>alert(1)</script>"
     assert response["Content-Disposition"].startswith("attachment")
     assert response["X-Content-Type-Options"] == "nosniff"
-    assert response["Content-Security-Policy"] == "sandbox; default-src 'none'"
+    assert response["Content-Security-Policy"] == "default-src 'none'; sandbox"
     assert response["Content-Type"] == "application/octet-stream"
     assert browser("colleague").get(url(acme, ticket, f"files/{file.pk}")).status_code == 404
     program = SimpleUploadedFile("setup.exe", b"MZ")
@@ -473,3 +474,23 @@ def test_reading_a_verbs_address_leads_to_the_page(acme: Desk, browser: Browser)
     assert agent.get(url(acme, ticket, "resolve"))["Location"] == url(acme, ticket)
     assert agent.get(url(acme, ticket, "explode")).status_code == 404
     assert agent.put(url(acme, ticket)).status_code == 405
+
+
+def test_a_refused_file_costs_no_number(acme: Desk, browser: Browser) -> None:
+    client, data = browser("requester"), {"title": "With a file", "description": "", "impact": "3", "urgency": "3"}
+    bad = SimpleUploadedFile("virus.exe", b"MZ")
+    answer = client.post(f"{acme.prefix}/incidents/new/", {**data, "file": bad})
+    assert answer.status_code == 400
+    with acme.inside():
+        assert NumberSeries.objects.get(kind="incident").last_value == 1000
+        assert not Ticket.objects.exists()
+
+
+def test_a_file_that_the_storage_has_lost_is_unknown(acme: Desk, browser: Browser) -> None:
+    ticket = acme.incident()
+    file = attach_file(actor=acme.actor("requester"), ticket_id=ticket.pk, name="a.txt", content=BytesIO(b"x"), size=1)
+    address = f"{acme.prefix}/incidents/{ticket.number}/files/{file.pk}/"
+    answer = browser("requester").get(address)
+    assert (answer.getvalue(), answer["Content-Type"]) == (b"x", "application/octet-stream")
+    default_storage.delete(file.storage_key)
+    assert browser("requester").get(address).status_code == 404

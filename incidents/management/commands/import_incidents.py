@@ -109,6 +109,19 @@ class Command(BaseCommand):
         if dry:
             say("states: " + ", ".join(f"{state} {count:,}" for state, count in outcome.states.most_common()))
             say("This was a dry run: nothing was written.")
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        memory = _peak_memory()
         rate = outcome.events / seconds if seconds else 0
         say(f"{seconds:.1f} s ({cpu:.1f} s of CPU here), {rate:,.0f} events/s, {memory:,.0f} MB at most")
+
+
+def _peak_memory() -> float:
+    """The most memory that this program held so far, in MB.
+
+    Linux keeps it for the program itself; getrusage() would count what the parent held when it started us.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

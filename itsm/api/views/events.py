@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from itsm.access.decide import allows, authorize, kinds_within, ticket_filter
+from itsm.access.decide import allows, authorize, desk_filter, kinds_within
 from itsm.api.filters import whole
 from itsm.api.pagination import LIMIT_DEFAULT, LIMIT_MAX, with_query
 from itsm.api.schema import PAGE_QUERY, operation, query
@@ -101,20 +101,17 @@ class EventsView(ApiView):
         return Response({"results": [_event(row) for row in rows], "next": more, "previous": None, "after": reached})
 
     def _visible(self) -> Q:
-        """Events of visible tickets; events of no ticket for those who audit; notes for those who read them.
+        """Events of tickets that the caller works on; events of no ticket for those who audit; notes for those who read them.
 
-        A restricted team's ticket is in its members' feed only, not in that of an agent who happens to be its requester.
+        As somebody's requester one reads the ticket's timeline, which tells less than the events do.
         """
-        seen = ticket_filter(self.actor, "event__ticket__")
-        on_tickets = Q(event__ticket__isnull=False) & (seen if seen is not None else Q())
-        if self.actor.hidden_teams:
-            on_tickets &= ~Q(event__ticket__team_id__in=sorted(self.actor.hidden_teams))
-        if not allows(self.actor, "ticket.read"):
-            on_tickets = Q(pk__in=[])
-        kinds = kinds_within(self.actor, "ticket.read_internal")
-        if kinds is not None:
-            on_tickets &= Q(event__ticket__kind__in=sorted(kinds)) | ~Q(event__payload__audience="internal")
-        return on_tickets | Q(event__ticket__isnull=True) if allows(self.actor, "audit.read") else on_tickets
+        actor, place = self.actor, "event__ticket__"
+        on_tickets = Q(event__ticket__isnull=False)
+        on_tickets &= desk_filter(actor, "ticket.read", place) & desk_filter(actor, "event.read", place)
+        noted = kinds_within(actor, "ticket.read_internal")
+        if noted is not None:
+            on_tickets &= ~Q(event__payload__audience="internal") | Q(event__ticket__kind__in=sorted(noted))
+        return on_tickets | Q(event__ticket__isnull=True) if allows(actor, "audit.read") else on_tickets
 
 
 def _event(row: dict[str, Any]) -> dict[str, Any]:

@@ -161,13 +161,17 @@ class ContentView(_FilesView):
     }
 
     def get(self, request: Request, key: str, file: str) -> HttpResponseBase:
-        found = self.find(key, file).get()
-        try:
-            content = default_storage.open(found.storage_key)
-        except FileNotFoundError:
-            logger.exception("a file is missing from the storage", extra={"attachment_id": str(found.pk)})
-            raise NotFound from None
-        return inert(content, found.name, found.size)
+        return download_of(self.find(key, file).get())
+
+
+def download_of(found: Attachment) -> FileResponse:
+    """The file's content, inert. Raises NotFound when the storage has lost it."""
+    try:
+        content = default_storage.open(found.storage_key)
+    except FileNotFoundError:
+        logger.exception("a file is missing from the storage", extra={"attachment_id": str(found.pk)})
+        raise NotFound from None
+    return inert(content, found.name, found.size)
 
 
 def inert(content: Any, name: str, size: int) -> FileResponse:

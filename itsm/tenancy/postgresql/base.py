@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
-from django.db.backends.postgresql import base
+from typing import Any
+
+from django.db.backends.postgresql import base, schema
 
 from itsm.tenancy.context import TENANT_SETTING, current_tenant_id
+
+
+class SchemaEditor(schema.DatabaseSchemaEditor):
+    """Lets what is built CONCURRENTLY wait as long as it must.
+
+    It stands in nobody's way, and giving up at the lock timeout of a migration would leave an invalid index behind.
+    """
+
+    def execute(self, sql: Any, params: Any = ()) -> None:
+        if self.collect_sql or "CONCURRENTLY" not in str(sql):
+            super().execute(sql, params)
+            return
+        with self.connection.cursor() as cursor:
+            cursor.execute("SHOW lock_timeout")
+            (before,) = cursor.fetchone()
+            cursor.execute("SET lock_timeout = 0")
+        try:
+            super().execute(sql, params)
+        finally:
+            with self.connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('lock_timeout', %s, false)", [before])
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -13,6 +36,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
     SET LOCAL dies with the transaction, so neither a pooled connection nor PgBouncer in transaction mode can carry one
     tenant's setting to the next user. Outside a tenant nothing is sent, and every tenant table refuses loudly.
     """
+
+    SchemaEditorClass = SchemaEditor
 
     def _set_autocommit(self, autocommit: bool) -> None:
         super()._set_autocommit(autocommit)  # type: ignore[misc]

@@ -1,7 +1,7 @@
 """The verbs that every ticket has, whatever its kind. One verb, one function, the actor always named."""
 
 from itsm.tickets.commands.assignment import assign_ticket
-from itsm.tickets.commands.attachments import attach_file, detach_file
+from itsm.tickets.commands.attachments import attach_file, detach_file, refuse_unfit
 from itsm.tickets.commands.comments import comment_on_ticket
 from itsm.tickets.commands.erasure import erase_person, retire_texts
 from itsm.tickets.commands.fields import update_ticket
@@ -14,6 +14,7 @@ __all__ = [
     "detach_file",
     "erase_person",
     "link_tickets",
+    "refuse_unfit",
     "retire_texts",
     "set_parent",
     "unlink_tickets",

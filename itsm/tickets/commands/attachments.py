@@ -18,6 +18,7 @@ from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Invalid, NotFound, Problems
 from itsm.kernel.ids import new_id
 from itsm.kernel.texts import clean_text
+from itsm.tenancy.context import tenant
 from itsm.tickets.fetch import lock_ticket, refuse_closed
 from itsm.tickets.models import Attachment, Audience, DeskSettings
 
@@ -61,30 +62,17 @@ def attach_file(
 ) -> Attachment:
     """Store a file on a ticket. Raises Invalid for a size or type that the tenant does not take."""
     problems = Problems()
-    safe = clean_text(problems, "name", _base_name(name), limit=200, required=True, line=True)
     if audience not in Audience.values:
         problems.add("audience", "unknown_audience", "audience must be public or internal.")
-    ending = safe.rsplit(".", 1)[-1].lower() if "." in safe else ""
-    if ending in REFUSED_ENDINGS:
-        problems.add("file", "type_refused", f"Files of type .{ending} are not accepted. Put it into an archive.")
-    if size == 0:
-        problems.add("file", "empty", "The file is empty.")
     problems.raise_if_any()
-    head = content.read(8192)
-    guess = filetype.guess(head)
-    content_type = guess.mime if guess else "application/octet-stream"
-    if content_type in REFUSED_TYPES:
-        raise Invalid.one("file", "type_refused", "Programs are not accepted, whatever they are called.")
+    safe, content_type = refuse_unfit(actor, name=name, content=content, size=size)
     with unit_of_work(actor) as work:
         ticket = lock_ticket(actor, ticket_id)
         authorize(actor, "ticket.attach" if audience == Audience.PUBLIC else "ticket.comment_internal", ticket)
         refuse_closed(ticket, "attach")
-        limit = DeskSettings.objects.values_list("attachment_max_bytes", flat=True).first() or 0
-        if size > limit:
-            raise Invalid.one("file", "too_large", f"The file has {size} bytes; the limit is {limit}.")
         if Attachment.objects.filter(ticket_id=ticket.pk).count() >= _MAX_PER_TICKET:
             raise Invalid.one("file", "too_many", f"A ticket holds at most {_MAX_PER_TICKET} files.")
-        sha = hashlib.sha256(head)
+        sha = hashlib.sha256()
         while chunk := content.read(1 << 20):
             sha.update(chunk)
         content.seek(0)
@@ -118,6 +106,31 @@ def attach_file(
             default_storage.delete(attachment.storage_key)
             raise
     return attachment
+
+
+def refuse_unfit(actor: Actor, *, name: str, content: IO[bytes], size: int) -> tuple[str, str]:
+    """The name that the file gets and the type that its content has. Raises Invalid for a file that the tenant does not take.
+
+    Whoever makes a ticket and attaches to it at once asks this first: a refusal afterwards would have cost a number.
+    """
+    problems = Problems()
+    safe = clean_text(problems, "name", _base_name(name), limit=200, required=True, line=True)
+    ending = safe.rsplit(".", 1)[-1].lower() if "." in safe else ""
+    if ending in REFUSED_ENDINGS:
+        problems.add("file", "type_refused", f"Files of type .{ending} are not accepted. Put it into an archive.")
+    if size == 0:
+        problems.add("file", "empty", "The file is empty.")
+    problems.raise_if_any()
+    guess = filetype.guess(content.read(8192))
+    content.seek(0)
+    content_type = guess.mime if guess else "application/octet-stream"
+    if content_type in REFUSED_TYPES:
+        raise Invalid.one("file", "type_refused", "Programs are not accepted, whatever they are called.")
+    with tenant(actor.tenant_id):
+        limit = DeskSettings.objects.values_list("attachment_max_bytes", flat=True).first() or 0
+    if size > limit:
+        raise Invalid.one("file", "too_large", f"The file has {size} bytes; the limit is {limit}.")
+    return safe, content_type
 
 
 def detach_file(*, actor: Actor, ticket_id: UUID, attachment_id: UUID) -> None:

@@ -91,6 +91,7 @@ def _due_tickets(before: datetime) -> QuerySet[Ticket]:
 def _strip_tickets(work: UnitOfWork, ticket_ids: Sequence[UUID], reason: str) -> Counter[str]:
     """Take all free text from these tickets, of whoever wrote it. Other rooms follow by ticket.texts_removed."""
     removed: Counter[str] = Counter()
+    tickets = _locked(ticket_ids)
     texts = EventText.objects.filter(event__ticket_id__in=ticket_ids)
     removed["texts"] = _delete(texts)
     removed["comments"] = Comment.objects.filter(ticket_id__in=ticket_ids, erased_at__isnull=True).update(
@@ -98,7 +99,7 @@ def _strip_tickets(work: UnitOfWork, ticket_ids: Sequence[UUID], reason: str) ->
     )
     removed["files"] = _remove_files(work, Attachment.objects.filter(ticket_id__in=ticket_ids))
     TicketSearch.objects.filter(ticket_id__in=ticket_ids).delete()
-    for ticket in Ticket.objects.select_for_update().filter(pk__in=ticket_ids).order_by("pk"):
+    for ticket in tickets:
         ticket.title, ticket.description = REMOVED, ""
         work.changed(ticket, "title", "description")
         work.emit("ticket.texts_removed", ticket, reason=reason)
@@ -110,19 +111,27 @@ def _strip_contributions(work: UnitOfWork, person_id: UUID) -> Counter[str]:
     """Take what the person wrote on the tickets of others; their titles and descriptions stay."""
     removed: Counter[str] = Counter()
     written = EventText.objects.filter(event__actor_id=person_id).exclude(field__in=["title", "description"])
-    touched = set(written.values_list("event__ticket_id", flat=True))
-    removed["texts"] = _delete(written)
     comments = Comment.objects.filter(author_id=person_id, erased_at__isnull=True)
     files = Attachment.objects.filter(uploaded_by_id=person_id).exclude(name=REMOVED)
-    touched |= set(comments.values_list("ticket_id", flat=True)) | set(files.values_list("ticket_id", flat=True))
+    touched = {
+        *written.values_list("event__ticket_id", flat=True),
+        *comments.values_list("ticket_id", flat=True),
+        *files.values_list("ticket_id", flat=True),
+    }
+    tickets = _locked([ticket_id for ticket_id in touched if ticket_id is not None])
+    removed["texts"] = _delete(written)
     removed["comments"] = comments.update(body="", erased_at=work.now)
     removed["files"] = _remove_files(work, files)
-    ids = sorted(ticket_id for ticket_id in touched if ticket_id is not None)
     # The words go at once; what remains of them is indexed again by the relay, from the event.
-    TicketSearch.objects.filter(ticket_id__in=ids).delete()
-    for ticket in Ticket.objects.select_for_update().filter(pk__in=ids).order_by("pk"):
+    TicketSearch.objects.filter(ticket_id__in=[ticket.pk for ticket in tickets]).delete()
+    for ticket in tickets:
         work.emit("ticket.texts_removed", ticket, reason="erasure", person=person_id)
     return removed
+
+
+def _locked(ticket_ids: Sequence[UUID]) -> list[Ticket]:
+    """The tickets under lock, before anything of them is removed: whoever writes on one waits, or is removed as well."""
+    return list(Ticket.objects.select_for_update().filter(pk__in=ticket_ids).order_by("pk"))
 
 
 def _delete(texts: QuerySet[EventText]) -> int:
