@@ -54,15 +54,19 @@ class RequestIdMiddleware:
         offered = request.headers.get("X-Request-ID", "")
         request.request_id = offered if _REQUEST_ID.match(offered) else str(new_id())  # type: ignore[attr-defined]
         with traced(request_id=request.request_id):  # type: ignore[attr-defined]
-            limit = ACCOUNT_MAX_BYTES if request.path_info.startswith("/accounts/") else UPLOAD_MAX_BYTES
-        try:
-            refuse_oversize(request, limit)
-        except TooLarge as error:
-            # Before anything reads the body: CSRF protection alone would take in a whole upload of a stranger's.
-            return problem_response(request, 413, error.code, error.detail)
-        response = self.get_response(request)
+            response = self._refuse_giant(request) or self.get_response(request)
         response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
         return response
+
+    def _refuse_giant(self, request: HttpRequest) -> HttpResponse | None:
+        """413 before anything reads the body: CSRF protection alone would take in a whole upload of a stranger's."""
+        try:
+            refuse_oversize(
+                request, ACCOUNT_MAX_BYTES if request.path_info.startswith("/accounts/") else UPLOAD_MAX_BYTES
+            )
+        except TooLarge as error:
+            return problem_response(request, 413, error.code, error.detail)
+        return None
 
 
 class TenantMiddleware:
