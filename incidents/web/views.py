@@ -74,7 +74,8 @@ def act(request: TenantRequest, number: str, name: str) -> HttpResponseBase:
         refused(request, error)
         form.refuse(error)
         return page.response(status_of(error))
-    messages.success(request, f"{shown.number}: {action.done}")
+    # The tag tells the script of the page that a draft has become a comment.
+    messages.success(request, f"{shown.number}: {action.done}", extra_tags=f"done-{name}")
     if not visible_to(request.actor, Ticket.objects.filter(pk=shown.pk)).exists():
         # Handed to a restricted team: it is out of sight now.
         return redirect("home")

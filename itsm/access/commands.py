@@ -162,6 +162,8 @@ def grant_role(
         ).first()
         if there is not None and there.valid_until == valid_until:
             return there  # type: ignore[no-any-return]
+        if there is not None and role == Role.TENANT_ADMIN and valid_until is not None:
+            _refuse_to_limit_last_admin(work.now, there)
         grant = there or RoleGrant(
             tenant_id=actor.tenant_id, person_id=person.pk, role=role, process=process or "", team_id=team_id
         )
@@ -172,6 +174,16 @@ def grant_role(
             work.changed(grant, "valid_until")
         work.emit("grant.given", person=person.pk, role=role, process=process, team=team_id, valid_until=valid_until)
     return grant
+
+
+def _refuse_to_limit_last_admin(now: datetime, grant: RoleGrant) -> None:
+    """Raise Invalid when this is the only admin's role without an end: on the day it ended, nobody could give one."""
+    admins = RoleGrant.objects.select_for_update(of=("self",)).order_by("pk").valid(now)
+    lasting = admins.filter(
+        role=Role.TENANT_ADMIN, valid_until__isnull=True, person__is_active=True, person__erased_at__isnull=True
+    )
+    if grant.valid_until is None and not [one for one in lasting if one.pk != grant.pk]:
+        raise Invalid.one("valid_until", "last_admin", "This is the last tenant admin. Make somebody else one first.")
 
 
 def withdraw_role(*, actor: Actor, grant_id: UUID) -> None:

@@ -19,6 +19,7 @@ from django.utils.cache import patch_vary_headers
 
 from itsm.access.actors import actor_of_token, actor_of_user, tenant_of_token
 from itsm.api.errors import problem_response
+from itsm.api.parsers import UPLOAD_MAX_BYTES, TooLarge, refuse_oversize
 from itsm.events.write import record_refusal
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import DomainError
@@ -38,11 +39,13 @@ _PREFIX = re.compile(r"\A/t/([a-z0-9-]{1,40})(/.*)?\Z", re.DOTALL)
 _GLOBAL = ("/accounts/", "/healthz/", "/metrics")
 #: What the database refuses: text that it cannot store, two who made the same thing. (An outage is handler500's.)
 _DATABASE = {DataError: 400, IntegrityError: 409}
+#: Sign-in forms are small, and anybody may send them.
+ACCOUNT_MAX_BYTES = 64 * 1024
 _REQUEST_ID = re.compile(r"\A[A-Za-z0-9._-]{8,64}\Z")
 
 
 class RequestIdMiddleware:
-    """Gives each request an id (the client's X-Request-ID when it is a sane one) and sends it back."""
+    """Gives each request an id (the client's X-Request-ID when it is a sane one) and sends it back; refuses giant bodies."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -51,9 +54,19 @@ class RequestIdMiddleware:
         offered = request.headers.get("X-Request-ID", "")
         request.request_id = offered if _REQUEST_ID.match(offered) else str(new_id())  # type: ignore[attr-defined]
         with traced(request_id=request.request_id):  # type: ignore[attr-defined]
-            response = self.get_response(request)
+            response = self._refuse_giant(request) or self.get_response(request)
         response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
         return response
+
+    def _refuse_giant(self, request: HttpRequest) -> HttpResponse | None:
+        """413 before anything reads the body: CSRF protection alone would take in a whole upload of a stranger's."""
+        try:
+            refuse_oversize(
+                request, ACCOUNT_MAX_BYTES if request.path_info.startswith("/accounts/") else UPLOAD_MAX_BYTES
+            )
+        except TooLarge as error:
+            return problem_response(request, 413, error.code, error.detail)
+        return None
 
 
 class TenantMiddleware:

@@ -79,7 +79,7 @@ def test_no_database_at_all(browser: Client, token: dict[str, str]) -> None:
         for path in PAGES:
             is_busy_page(browser.get(path))
         is_busy_page(
-            Client(raise_request_exception=False).post("/accounts/login/", {"username": "a@b.example", "password": "b"})
+            Client(raise_request_exception=False).post("/accounts/login/", {"login": "a@b.example", "password": "b"})
         )
         for path in API:
             is_busy_problem(Client(raise_request_exception=False).get(path, headers=token))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, OperationalError
+from django.test import Client
 
 from itsm.tickets import queue
 from tests.factories import Desk
@@ -61,3 +62,16 @@ def test_what_the_database_refuses_becomes_a_page(
     answer = client.get(f"{acme.prefix}/queue/")
     assert answer.status_code == status
     assert "deadlock" not in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("address", "size", "status"),
+    [
+        ("/accounts/login/", 64 * 1024 + 1, 413),
+        ("/t/acme/incidents/new/", 128 * 1024 * 1024 + 1, 413),
+        ("/t/acme/api/v1/incidents/", 10**30, 413),
+    ],
+)
+def test_giant_bodies_are_refused_before_they_are_read(acme: Desk, address: str, size: int, status: int) -> None:
+    answer = Client().generic("POST", address, b"x", CONTENT_LENGTH=str(size), content_type="multipart/form-data")
+    assert (answer.status_code, answer.json()["code"]) == (status, "too_large")

@@ -358,7 +358,8 @@ def test_hostile_texts_are_inert(acme: Desk, browser: Browser) -> None:
             text(agent.get(f"{acme.prefix}/queue/")),
             text(post(agent, acme, ticket, "resolve", close_code=attack, close_notes=attack)),
         ):
-            tags = re.findall(r"<[^>]+>", page)
+            ours = '<script src="/static/itsm/drafts.js" defer>'
+            tags = [tag for tag in re.findall(r"<[^>]+>", page) if tag != ours]
             assert not [tag for tag in tags if tag.startswith(("<script", "<img", "<svg", "<b ", "<i>"))]
             assert not [tag for tag in tags if re.search(r"\son[a-z]+\s*=", tag.split('="')[0])]
             assert not re.findall(r'href="(?!/|https?://|mailto:|\?|#)[^"]*"', page)

@@ -122,7 +122,7 @@ def update_settings(
         ("reopen_days", reopen_days, 0, 365),
         ("auto_close_days", auto_close_days, 0, 365),
         ("retention_days", retention_days, 1, 36_500),
-        ("attachment_max_bytes", attachment_max_bytes, 0, 200 * 1024 * 1024),
+        ("attachment_max_bytes", attachment_max_bytes, 0, 100 * 1024 * 1024),
     ):
         if value is UNSET:
             continue
