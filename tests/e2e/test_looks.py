@@ -49,6 +49,7 @@ PAGES: dict[str, list[str]] = {
 #: Answers that are no page of ours: files, redirects, forms that only receive, other people's pages.
 NOT_PAGES = frozenset(
     {
+        "metrics",  # for machines
         "accounts/logout/",
         "accounts/password/set/",  # for accounts without a password, which have no way in
         "accounts/password/reset/",  # there is none without a mail server; its form is that of the others
