@@ -106,7 +106,7 @@ def test_the_named_python_is_the_one_used(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: others just take the first Python")
 def test_root_prefers_a_python_that_its_services_can_read(monkeypatch: pytest.MonkeyPatch) -> None:
     script = _venv_script()
-    closed, readable = ((3, 13, 0), True, "/root/py"), ((3, 11, 2), True, "/usr/bin/python3")
+    closed, readable = ((3, 13, 0), True, "/closed/py"), ((3, 11, 2), True, "/usr/bin/python3")
     answers = {"a": closed, "b": readable}
     monkeypatch.delenv("PYTHON", raising=False)
     monkeypatch.setattr(script, "CANDIDATES", ("a", "b"))
