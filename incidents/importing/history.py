@@ -206,6 +206,10 @@ class _Batch:
                     before, category_id = category_id, self.directory.categories[path] if path else None
                     changes["category"] = [before and str(before), category_id and str(category_id)]
                 payload["changes"] = changes
+            texts = case.texts if position == len(case.steps) - 1 else None
+            if texts and case.close_notes and case.resolved_by:
+                # Whose words the notes are, for erasure: the incident forgets it when it is reopened.
+                payload["resolved_by"] = str(people[case.resolved_by])
             last = append(
                 "incident.imported",
                 step.at,
@@ -213,7 +217,7 @@ class _Batch:
                 ticket_id=ticket_id,
                 after=last,
                 actor_id=people.get(step.by) if step.by else None,
-                texts=case.texts if position == len(case.steps) - 1 else None,
+                texts=texts,
             )
             state = step.state
         return last, category_id

@@ -19,7 +19,7 @@ from django.db.models.functions import Coalesce
 
 from itsm.access.decide import authorize
 from itsm.access.models import ApiToken, RoleGrant
-from itsm.events.models import EventText
+from itsm.events.models import Event, EventText
 from itsm.events.write import UnitOfWork, unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Invalid, NotFound
@@ -110,7 +110,8 @@ def _strip_tickets(work: UnitOfWork, ticket_ids: Sequence[UUID], reason: str) ->
 def _strip_contributions(work: UnitOfWork, person_id: UUID) -> Counter[str]:
     """Take what the person wrote on the tickets of others; their titles and descriptions stay."""
     removed: Counter[str] = Counter()
-    written = EventText.objects.filter(event__actor_id=person_id).exclude(field__in=["title", "description"])
+    written = EventText.objects.filter(Q(event__actor_id=person_id) | Q(event_id__in=_repeated(person_id)))
+    written = written.exclude(field__in=["title", "description"])
     comments = Comment.objects.filter(author_id=person_id, erased_at__isnull=True)
     files = Attachment.objects.filter(uploaded_by_id=person_id).exclude(name=REMOVED)
     touched = {
@@ -127,6 +128,19 @@ def _strip_contributions(work: UnitOfWork, person_id: UUID) -> Counter[str]:
     for ticket in tickets:
         work.emit("ticket.texts_removed", ticket, reason="erasure", person=person_id)
     return removed
+
+
+def _repeated(person_id: UUID) -> list[UUID]:
+    """Events with text that the product wrote because of something that the person did: notes copied to a child."""
+    own = Event.objects.filter(actor_id__isnull=True, cause_id__isnull=False)
+    found: list[UUID] = []
+    causes = list(
+        own.filter(cause_id__in=Event.objects.filter(actor_id=person_id).values("pk")).values_list("pk", flat=True)
+    )
+    while causes:
+        found += causes
+        causes = list(own.filter(cause_id__in=causes).values_list("pk", flat=True))
+    return found
 
 
 def _locked(ticket_ids: Sequence[UUID]) -> list[Ticket]:
