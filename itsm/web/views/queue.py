@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpResponse, QueryDict
+from django.http import FileResponse, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from itsm.kernel.errors import Forbidden, Invalid
+from itsm.reports.tickets import tickets_csv
 from itsm.tenancy.models import Person
 from itsm.tickets import queue
 from itsm.tickets.models import StateCategory
@@ -58,6 +59,15 @@ def queue_page(request: TenantRequest) -> HttpResponse:
         "given_view": query.view,
     }
     return render(request, "itsm/queue.html", context, status=400 if problems else 200)
+
+
+@tenant_page
+@require_safe
+def queue_file(request: TenantRequest) -> FileResponse:
+    """The list that the address describes, whole, as CSV."""
+    given = {name: values for name, values in request.GET.lists() if name in queue.PARAMETERS - {"after", "limit"}}
+    found = tickets_csv(actor=request.actor, query=queue.parse(request.actor, given))
+    return FileResponse(found, as_attachment=True, filename="tickets.csv", content_type="text/csv; charset=utf-8")
 
 
 def _views(request: TenantRequest, query: queue.QueueQuery) -> list[View]:
