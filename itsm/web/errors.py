@@ -53,6 +53,10 @@ def _words(status: int) -> tuple[str, str]:
         409: (_("This is not possible now"), _("Open the ticket again to see what is possible.")),
         412: (_("Somebody changed this meanwhile"), _("Open it again and repeat your change.")),
         413: (_("This is too large"), _("Send a smaller file.")),
+        429: (
+            _("This was too fast"),
+            _("Nothing was saved. Wait a minute, go back and send it again; what you typed is still there."),
+        ),
         503: (
             _("The service is busy"),
             _("What you sent may not have been saved. Wait a moment, look whether it was, and try again."),
