@@ -136,6 +136,7 @@ class Person(TenantModel):
             ),
         ]
         indexes: ClassVar = [models.Index(fields=["tenant", "name"], name="person_by_name")]
+        verbose_name_plural = _("people")
 
     def __str__(self) -> str:
         return self.name
