@@ -17,9 +17,10 @@ from itsm.api import idempotency
 from itsm.events.bus import Consumer, wiring
 from itsm.events.kinds import declare
 from itsm.tickets import events as ticket_events
-from itsm.tickets import kinds, search
+from itsm.tickets import files, kinds, search
 from itsm.tickets import provision as ticket_provision
 from itsm.tickets import telling as ticket_telling
+from itsm.tickets.commands import erasure
 from itsm.web import panes
 
 #: What a new tenant gets, in this order.
@@ -41,9 +42,18 @@ def connect() -> None:
         ("incident.started", "incident.held", "incident.resumed", "incident.resolved"), reactions.cascade_to_children
     )
     wiring.subscribe(("ticket.texts_removed",), reactions.remove_notes)
+    wiring.subscribe(("ticket.texts_removed",), erasure.forget_copies)
     wiring.subscribe(("person.erased",), reactions.remove_imported_notes)
     wiring.subscribe(("person.erased", "texts.retired"), idempotency.forget_answers)
     # After it, at least once.
     wiring.consume(Consumer("search.index", ("ticket.", "incident."), search.index_event))
+    wiring.consume(
+        Consumer(
+            "files.settle",
+            ("ticket.attached", "ticket.detached", "ticket.texts_removed"),
+            files.settle_file,
+            outside=True,
+        )
+    )
     wiring.wake_relay = wake_relay
     wiring.sealed = shared.sealed

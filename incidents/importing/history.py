@@ -61,7 +61,7 @@ def import_history(*, actor: Actor, source: str, cases: Sequence[Case], director
         records = SourceRecord.objects.filter(tenant_id=actor.tenant_id, source=source, number__in=numbers)
         known = {number: bytes(digest) for number, digest in records.values_list("number", "digest")}
         new = [case for case in cases if case.number not in known]
-        differing = tuple(case for case in cases if case.number in known and known[case.number] != case.digest)
+        differing = tuple(case for case in cases if case.number in known and differs(case, known[case.number]))
         if not new:
             return Written(there=len(cases), differing=differing)
         history = History(actor.tenant_id, actor.name, actor.request_id)
@@ -82,6 +82,11 @@ def known_cases(tenant_id: UUID, source: str, cases: Sequence[Case]) -> dict[str
         tenant_id=tenant_id, source=source, number__in=[case.number for case in cases]
     )
     return {number: bytes(digest) for number, digest in records.values_list("number", "digest")}
+
+
+def differs(case: Case, digest: bytes) -> bool:
+    """Whether the case's rows are others than those imported; unknown (so no) once its texts were removed."""
+    return digest not in (b"", case.digest)
 
 
 def _know(directory: Directory, cases: Iterable[Case], history: History) -> None:

@@ -28,6 +28,7 @@ from itsm.kernel.ids import new_id
 from itsm.kernel.trace import note, traced
 from itsm.tenancy.context import tenant
 from itsm.tenancy.models import Tenant
+from itsm.tickets.files import StoredContent
 from itsm.web.errors import error_page
 
 logger = logging.getLogger(__name__)
@@ -146,6 +147,8 @@ class TenantMiddleware:
             # A file asks the database nothing, and a slow reader must not keep a transaction open.
             if isinstance(response, StreamingHttpResponse) and not isinstance(response, FileResponse):
                 response.streaming_content = _stream_inside(found, response.streaming_content)
+        if isinstance(response, FileResponse):
+            response = self._opened(request, response, is_api)
         refusal: DomainError | None = getattr(request, "refusal", None)
         if refusal is not None and response.status_code >= 400:
             record_refusal(
@@ -165,6 +168,21 @@ class TenantMiddleware:
             response["Retry-After"] = str(error.wait)
             return response
         return None
+
+    def _opened(self, request: HttpRequest, response: FileResponse, is_api: bool) -> HttpResponseBase:
+        """A file from the storage is opened here, where no transaction waits for the network. 404 for one that is lost."""
+        content = getattr(response, "file_to_stream", None)
+        if isinstance(content, StoredContent):
+            try:
+                content.open()
+            except FileNotFoundError:
+                logger.exception("a file is missing from the storage")
+                if is_api:
+                    return problem_response(
+                        request, 404, "not_found", "There is no such object, or you may not see it."
+                    )
+                return error_page(request, None, status=404)
+        return response
 
     def _actor(self, request: HttpRequest, found: Tenant) -> Actor | None:
         if request.path_info.startswith("/api/") and "Authorization" in request.headers:

@@ -54,10 +54,7 @@ def queue_page(request: TenantRequest) -> HttpResponse:
     """The list that the address describes, and the ticket that it opens. What cannot be used is named, nothing is guessed."""
     if not works_the_queue(request.actor):
         raise Forbidden("ticket.read", _("The queue is for people who work on tickets. Yours are under My requests."))
-    if wants_part(request):
-        response = _part(request)
-    else:
-        response = _whole(request)
+    response = _part(request) if wants_part(request) else _whole(request)
     patch_part(request, response)
     return response
 
