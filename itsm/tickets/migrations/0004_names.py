@@ -6,7 +6,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tickets', '0002_search'),
+        ('tickets', '0003_attachment_chunks'),
     ]
 
     operations = [
