@@ -23,6 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
     path("queue/", queue.queue_page, name="queue"),
     path("queue.csv", queue.queue_file, name="queue-csv"),
+    path("queue/layout/", queue.layout, name="queue-layout"),
     path("profile/", profile.profile, name="profile"),
     path("tokens/", profile.tokens, name="tokens"),
     path("tokens/<uuid:token_id>/revoke/", profile.revoke, name="token-revoke"),

@@ -32,7 +32,7 @@ METHODS = ("get", "post", "patch", "put", "delete")
 
 @cache
 def document() -> dict[str, Any]:
-    return yaml.load(DOCUMENT.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    return yaml.load(DOCUMENT.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def resolved(schema: dict[str, Any]) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class Operation:
         return {
             name: example(name, resolved(about), ids)
             for name, about in self.properties.items()
-            if name in self.schema.get("required", ()) or self.method == "patch" and name == "title"
+            if name in self.schema.get("required", ()) or (self.method == "patch" and name == "title")
         }
 
 

@@ -30,6 +30,8 @@ def test_it_holds_what_the_address_filters(acme: Desk, browser: Browser) -> None
     agent = browser("agent")
     found = rows(agent.get(f"{acme.prefix}/queue.csv"))
     assert [row["title"] for row in found] == ["Network, down", "'=HYPERLINK(1)"]
+    page = agent.get(f"{acme.prefix}/queue/?view=urgent&sort=-opened").content.decode()
+    assert f'href="{acme.prefix}/queue.csv?view=urgent&amp;sort=-opened"' in page
     first = found[0]
     assert (first["number"], first["state"], first["priority"], first["team"]) == (urgent.number, "New", "1", "")
     assert first["opened_at"] == urgent.opened_at.isoformat(timespec="seconds")
