@@ -130,7 +130,9 @@ def looked_at(page: Any, look: str) -> list[str]:
     return faults(page)
 
 
-@pytest.mark.parametrize(("look", "who"), zip(LOOKS, ("agent", "owner", "admin", "auditor"), strict=True), ids=LOOKS)
+@pytest.mark.parametrize(
+    ("look", "who"), list(zip(LOOKS, ("agent", "owner", "admin", "auditor"), strict=True)), ids=LOOKS
+)
 def test_the_second_steps_pages_hold(site: Site, chromium: Any, look: str, who: str) -> None:
     """Each look has a person of its own, because the second step stays on once it is."""
     page = site.sign_in(chromium, who, **LOOKS[look])
