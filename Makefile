@@ -33,7 +33,7 @@ stop: venv ## Stop a running Viable (STATE=)
 	@$(EMBEDDED) stop
 
 test: venv-dev ## Run the test suite on a throw-away database (PYTEST='-k word')
-	@exec $(EMBEDDED) test -- $(PY) -m pytest -n $(WORKERS) -m "not slow" $(PYTEST)
+	@exec $(EMBEDDED) test -- $(PY) -m pytest -n $(WORKERS) -m "not slow" --every-route $(PYTEST)
 
 test-slow: venv-dev ## Run the tests that are left out of `make test`: crashes, kills, cold starts
 	@exec $(EMBEDDED) test -- $(PY) -m pytest -n $(WORKERS) -m slow $(PYTEST)

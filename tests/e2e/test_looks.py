@@ -62,6 +62,7 @@ NOT_PAGES = frozenset(
         "accounts/password/set/",  # for accounts without a password, which have no way in
         "accounts/password/reset/",  # there is none without a mail server; its form is that of the others
         "queue/layout/",
+        "queue.csv",
         "accounts/2fa/recovery-codes/download/",
         "incidents/<number:number>/<slug:name>/",
         "incidents/<number:number>/files/<uuid:file_id>/",

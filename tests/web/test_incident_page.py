@@ -10,6 +10,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from incidents.models import Incident
+from incidents.web.actions import ACTIONS
+from itsm.events.models import Event
 from itsm.tickets.commands import (
     comment_on_ticket,
     link_tickets,
@@ -159,9 +161,20 @@ def test_the_number_of_queries_does_not_grow(acme: Desk, browser: Browser) -> No
     assert few <= 32
 
 
+def test_work_starts_without_taking_it(acme: Desk, browser: Browser) -> None:
+    ticket = acme.incident()
+    assert post(browser("agent"), acme, ticket, "start")["Location"] == url(acme, ticket)
+    with acme.inside():
+        now = Ticket.objects.get(pk=ticket.pk)
+        assert (now.state, now.assignee_id) == (2, None)
+        assert Event.objects.filter(ticket_id=ticket.pk).order_by("-sequence")[0].kind == "incident.started"
+
+
 def test_reading_a_verbs_address_leads_to_the_page(acme: Desk, browser: Browser) -> None:
     ticket = acme.incident()
     agent = browser("agent")
-    assert agent.get(url(acme, ticket, "resolve"))["Location"] == url(acme, ticket)
+    for name in ACTIONS:
+        answer = agent.get(url(acme, ticket, name))
+        assert (answer.status_code, answer["Location"]) == (302, url(acme, ticket)), name
     assert agent.get(url(acme, ticket, "explode")).status_code == 404
     assert agent.put(url(acme, ticket)).status_code == 405
