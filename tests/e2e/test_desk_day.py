@@ -40,7 +40,7 @@ def test_log_find_work_and_resolve(site: Site, chromium: Any, scripts: bool) -> 
     agent.get_by_role("button", name="Send").click()
     agent.locator(".timeline", has_text="Third time this week").wait_for()
     agent.locator("summary", has_text="Resolve").click()
-    form = agent.locator("form[action$='/resolve/']")
+    form = agent.locator("form[action*='/resolve/']")
     form.get_by_label("Resolution code").select_option("solution_provided")
     form.get_by_label("Resolution notes").fill("New toner")
     form.get_by_role("button", name="Resolve").click()
