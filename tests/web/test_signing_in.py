@@ -245,7 +245,7 @@ def test_strangers_are_sent_to_the_door(client: Client, db: None, path: str) -> 
 
 
 def test_recovery_codes_are_made_anew_and_saved_as_a_file(user: User, client: Client) -> None:
-    secret, codes = set_up(client, user)
+    _secret, codes = set_up(client, user)
     saved = client.get("/accounts/2fa/recovery-codes/download/")
     assert (saved.status_code, saved["Content-Type"].partition(";")[0]) == (200, "text/plain")
     assert "attachment" in saved["Content-Disposition"]
@@ -264,7 +264,7 @@ def test_recovery_codes_are_made_anew_and_saved_as_a_file(user: User, client: Cl
 
 
 def test_the_second_step_can_answer_who_it_is(user: User, client: Client) -> None:
-    secret, codes = set_up(client, user)
+    _secret, codes = set_up(client, user)
     assert client.get("/accounts/2fa/totp/deactivate/").status_code == 200
     assert "still you" in text(client.get("/accounts/2fa/reauthenticate/?next=/accounts/2fa/"))
     wrong = client.post("/accounts/2fa/reauthenticate/?next=/accounts/2fa/", {"code": "000000"})
