@@ -35,6 +35,7 @@ class Reader(HTMLParser):
         self._form: Form | None = None
         self._by_id: dict[str, Form] = {}
         self._select = self._area = ""
+        self._needed = False
         self._in_errors = False
         self.feed(page)
 
@@ -54,14 +55,15 @@ class Reader(HTMLParser):
         if form is None or "disabled" in about:
             return
         if tag == "option" and self._select:
-            if "selected" in about or self._select not in form.fields:
+            empty = self._needed and not form.fields.get(self._select)
+            if "selected" in about or self._select not in form.fields or empty:
                 form.fields[self._select] = about.get("value", "")
         elif name and tag == "select":
-            self._select = name
+            self._select, self._needed = name, "required" in about
             form.chosen.add(name)
         elif name and tag == "textarea":
             self._area = name
-            form.fields[name] = ""
+            form.fields[name] = "Something" if "required" in about else ""
         elif name and tag in {"input", "button"}:
             self._input(form, name, about)
 
@@ -74,7 +76,7 @@ class Reader(HTMLParser):
             if "checked" in about or name not in form.fields:
                 form.fields[name] = about.get("value", "on")
         elif kind not in {"submit", "reset", "button"}:
-            form.fields.setdefault(name, about.get("value", ""))
+            form.fields.setdefault(name, about.get("value") or ("Something" if "required" in about else ""))
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "form":

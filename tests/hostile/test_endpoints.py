@@ -223,6 +223,7 @@ def test_a_share_of_the_corpus(attacker: Attacker, first: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda found: found.name.replace("/", "."))
 def test_the_whole_corpus(attacker: Attacker, operation: Operation) -> None:
+    attacker.first, attacker.share = values.PART
     attack(attacker, operation)
 
 
