@@ -22,7 +22,9 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--size", type=int, default=100_000, help="tickets in all (default: 100000)")
     found.add_argument("--seconds", type=float, default=6.0, help="how long each operation is measured")
     found.add_argument("--only", default="", help="operations, separated by commas")
-    found.add_argument("--quick", action="store_true", help="2000 tickets, a second each, nothing written: does it work?")
+    found.add_argument(
+        "--quick", action="store_true", help="2000 tickets, a second each, nothing written: does it work?"
+    )
     found.add_argument("--into", type=Path, default=PAGE, help="the page whose tables are written")
     found.add_argument("--dry", action="store_true", help="write nothing")
     found.add_argument("--inside", type=Path, help=argparse.SUPPRESS)

@@ -224,4 +224,3 @@ def fill(total: int, say: Any) -> list[Desk]:
         connection.execute("ANALYZE")
         say(f"vacuum and analyse: {time.monotonic() - begun:.0f} s")
     return desks
-

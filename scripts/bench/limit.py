@@ -38,10 +38,22 @@ def _scripts(name: str, sample: Sample) -> list[str]:
         "category": f"'{desk.categories[0]}'",
         "word": "(ARRAY[" + ", ".join(f"'{word}'" for word in EVERY) + "])[:w]",
         **{"impact": "2", "urgency": "2", "priority": "3", "title": "'A title of some length'", "now": "now()"},
-        **{"description": "'" + "Some words that describe what is wrong. " * 6 + "'", "digest": _DIGEST, "previous": _DIGEST},
+        **{
+            "description": "'" + "Some words that describe what is wrong. " * 6 + "'",
+            "digest": _DIGEST,
+            "previous": _DIGEST,
+        },
         **{"salt": "'\\x" + "cd" * 16 + "'", "payload": _PAYLOAD, "token": "'token'", "request": "'request'"},
-        **{"state": ":s", "state_category": "CASE WHEN :s = 3 THEN 'waiting' ELSE 'active' END", "kind": "'incident.held'"},
-        **{"hold_reason": "CASE WHEN :s = 3 THEN 'awaiting_vendor' ELSE '' END", "sequence": _SEQUENCE, "event": ":event"},
+        **{
+            "state": ":s",
+            "state_category": "CASE WHEN :s = 3 THEN 'waiting' ELSE 'active' END",
+            "kind": "'incident.held'",
+        },
+        **{
+            "hold_reason": "CASE WHEN :s = 3 THEN 'awaiting_vendor' ELSE '' END",
+            "sequence": _SEQUENCE,
+            "event": ":event",
+        },
         **{"ticket": _TICKET, "tickets": f"ARRAY[{_TICKET}]"},
     }
     variables = [f"\\set n random(1, {desk.count})", f"\\set m random(1, {len(desk.teams)})", "\\set w random(1, 3)"]
@@ -50,12 +62,24 @@ def _scripts(name: str, sample: Sample) -> list[str]:
         made = {**values, "ticket": ":ticket", "number": "'B' || :number"}
         number = _written("NUMBER", values).replace("RETURNING last_value;", "RETURNING last_value AS number \\gset")
         steps = [
-            *("SELECT uuidv7() AS ticket, uuidv7() AS event \\gset", "BEGIN;", _written("ENTER", values), number, "COMMIT;"),
+            *(
+                "SELECT uuidv7() AS ticket, uuidv7() AS event \\gset",
+                "BEGIN;",
+                _written("ENTER", values),
+                number,
+                "COMMIT;",
+            ),
             *(*begin, _written("REFERENCES", values), _written("CREATE", made)),
         ]
     elif name == "verb":
         variables.append("\\set s random(2, 3)")
-        steps = ["SELECT uuidv7() AS event \\gset", *begin, _written("LOCK", values), _written("VERB", values), _written("CHILDREN", values)]
+        steps = [
+            "SELECT uuidv7() AS event \\gset",
+            *begin,
+            _written("LOCK", values),
+            _written("VERB", values),
+            _written("CHILDREN", values),
+        ]
         steps.append(_written("LINKS", values))
     else:
         steps = [*begin, _written({"get": "GET", "list": "LIST", "search": "SEARCH"}[name], values)]

@@ -41,9 +41,7 @@ def samples(connection: psycopg.Connection[Any], desks: Sequence[Desk], cookies:
             "SELECT id::text FROM tickets_ticket WHERE tenant_id = %s AND state = 2 ORDER BY random() LIMIT 20000",
             [desk.id],
         )
-        found.append(
-            Sample(desk, [row[0] for row in ids], [row[0] for row in working], cookies.get(desk.slug, []))
-        )
+        found.append(Sample(desk, [row[0] for row in ids], [row[0] for row in working], cookies.get(desk.slug, [])))
     return found
 
 
@@ -109,9 +107,7 @@ def _verb(chosen: Sequence[Sample], number: int, connections: int) -> Iterator[R
     random.Random(number).shuffle(mine)  # noqa: S311
     version, state = 2, 2
     while mine:
-        verb, state, body = (
-            ("hold", 3, b'{"hold_reason": "awaiting_vendor"}') if state == 2 else ("resume", 2, b"{}")
-        )
+        verb, state, body = ("hold", 3, b'{"hold_reason": "awaiting_vendor"}') if state == 2 else ("resume", 2, b"{}")
         for sample, ticket in mine:
             headers = {**_token(sample, number), "If-Match": f'"{version}"'}
             raw = request("POST", f"/api/v1/incidents/{ticket}/{verb}/", headers, body)

@@ -27,7 +27,20 @@ from scripts.bench import statements
 SQL = {
     name: statements.for_psycopg(getattr(statements, name))
     for name in (
-        *("ENTER", "TOKEN", "GET", "LOCK", "CHILDREN", "LINKS", "LIST", "SEARCH", "REFERENCES", "NUMBER", "CREATE", "VERB"),
+        *(
+            "ENTER",
+            "TOKEN",
+            "GET",
+            "LOCK",
+            "CHILDREN",
+            "LINKS",
+            "LIST",
+            "SEARCH",
+            "REFERENCES",
+            "NUMBER",
+            "CREATE",
+            "VERB",
+        ),
     )
 }
 _LABEL = {1: "New", 2: "In Progress", 3: "On Hold", 6: "Resolved", 7: "Closed", 8: "Canceled"}
@@ -141,7 +154,9 @@ async def _links(connection: AsyncConnection[Any], tickets: list[UUID]) -> dict[
     """The links of some tickets by ticket. (The benchmark's have none; asking costs the same.)"""
     found: dict[UUID, list[Any]] = {}
     for link, kind, source, target in await (await connection.execute(SQL["LINKS"], {"tickets": tickets})).fetchall():
-        found.setdefault(source, []).append({"id": link, "kind": kind, "direction": "outward", "ticket": {"id": target}})
+        found.setdefault(source, []).append(
+            {"id": link, "kind": kind, "direction": "outward", "ticket": {"id": target}}
+        )
         found.setdefault(target, []).append({"id": link, "kind": kind, "direction": "inward", "ticket": {"id": source}})
     return found
 

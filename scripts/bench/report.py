@@ -80,7 +80,12 @@ def growth(runs: dict[str, dict[str, Any]]) -> str:
         return ""
     by_size = {size: {(g["what"], g["tenant"]): g for g in runs[str(size)]["growth"]} for size in sizes}
     heads = " | ".join(f"{size:,}".replace(",", " ") for size in sizes)
-    out = ["### As it grows", "", f"| ms in the database (buffers) | tenant | {heads} |", "|---|---|" + "---|" * len(sizes)]
+    out = [
+        "### As it grows",
+        "",
+        f"| ms in the database (buffers) | tenant | {heads} |",
+        "|---|---|" + "---|" * len(sizes),
+    ]
     for what, tenant in by_size[sizes[-1]]:
         cells = [by_size[size].get((what, tenant)) for size in sizes]
         shown = " | ".join("" if cell is None else f"{cell['ms']:.2f} ({cell['buffers']})" for cell in cells)

@@ -23,11 +23,6 @@ def engine(name: str) -> int:
     return next(pid for pid in pids if name in processes.title(pid).split(" ")[0])
 
 
-def database_pids(postmaster: int) -> list[int]:
-    """The database's processes but the vacuum, which comes when it likes."""
-    return [pid for pid in processes.children(postmaster) if "autovacuum worker" not in processes.title(pid)]
-
-
 @dataclass(slots=True)
 class Spent:
     """CPU milliseconds per request."""
@@ -42,7 +37,7 @@ class Spent:
 
 
 class Meter:
-    """CPU of one server, the database and the cache."""
+    """CPU of one server, the database (its ended sessions as well) and the cache."""
 
     def __init__(self, server: int | None) -> None:
         self.server = server
@@ -59,8 +54,7 @@ class Meter:
 
     def _now(self) -> tuple[float, float, float]:
         app = processes.cpu(processes.children(self.server)) if self.server else 0.0
-        # pgbench has connections of its own, which end with it.
-        database = processes.cpu(database_pids(self.postmaster), reaped=self.server is None)
+        database = processes.cpu(processes.children(self.postmaster), reaped=True)
         return app, database, processes.cpu([self.valkey])
 
 
@@ -92,7 +86,9 @@ class StatementLog:
         time.sleep(0.5)
 
 
-def explained(connection: psycopg.Connection[Any], statement: str, params: Sequence[Any] = (), times: int = 7) -> tuple[float, int]:
+def explained(
+    connection: psycopg.Connection[Any], statement: str, params: Sequence[Any] = (), times: int = 7
+) -> tuple[float, int]:
     """(milliseconds of the quickest of some executions, buffers of it) of a statement inside a tenant."""
     best: tuple[float, int] | None = None
     for _ in range(times):
