@@ -1,4 +1,4 @@
-"""Writing single rows of known models: the statements that Django's save() would build anew each time, built once.
+"""Reading and writing single rows of known models: the statements that Django's save() would build anew each time, built once.
 
 What save() does beyond the statement is what this product does not use: signals, parents, deferred fields, guessing whether
 the row exists. Values go through the same fields, so they are stored as Django stores them.
@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
+from uuid import UUID
 
 from django.db import DatabaseError, connection, models
+
+M = TypeVar("M", bound=models.Model)
 
 
 def insert(rows: Sequence[models.Model]) -> None:
@@ -39,6 +42,23 @@ def update(row: models.Model, names: Collection[str]) -> None:
         )
         if cursor.rowcount != 1:
             raise DatabaseError(f"{table}: the row to be saved is not there")
+
+
+def read(model: type[M], tenant_id: UUID, pk: UUID) -> M | None:
+    """The stored row of a tenant, or None."""
+    statement, names = _select_from(model)
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [tenant_id, pk])
+        row = cursor.fetchone()
+    return None if row is None else model.from_db(connection.alias, names, row)
+
+
+@cache
+def _select_from(model: type[models.Model]) -> tuple[str, list[str]]:
+    fields = model._meta.concrete_fields
+    columns = ", ".join(str(field.column) for field in fields)
+    where = f"tenant_id = %s AND {model._meta.pk.column} = %s"
+    return f"SELECT {columns} FROM {model._meta.db_table} WHERE {where}", [field.attname for field in fields]
 
 
 @cache

@@ -29,7 +29,8 @@ def lock_ticket(
     tickets = visible_to(actor, Ticket.objects.all()).filter(pk=ticket_id)
     if kind is not None:
         tickets = tickets.filter(kind=kind)
-    ticket: Ticket | None = tickets.select_for_update(of=("self",)).first()
+    # Not first(), which would have one row put in order.
+    ticket: Ticket | None = next(iter(tickets.select_for_update(of=("self",))), None)
     if ticket is None:
         raise NotFound
     if permission is not None:
