@@ -152,7 +152,7 @@ class WatchersView(TicketView):
         authorize(self.actor, "ticket.read")
         ticket = queries.find_ticket(self.actor, key, self.kind)
         watchers = Watcher.objects.filter(tenant_id=self.actor.tenant_id, ticket_id=ticket.pk)
-        if not allows(self.actor, "ticket.read_internal", ticket):
+        if not allows(self.actor, "ticket.manage_watchers", ticket):
             watchers = watchers.filter(person_id=self.actor.person_id)
         page = paginate(
             request,
