@@ -32,6 +32,10 @@ def incident_pane(request: TenantRequest, ticket: Ticket, params: str) -> SafeSt
     return IncidentPage(request, ticket, params).pane()
 
 
+#: Buttons beside what they act on: their forms show no field that could carry what is wrong.
+BUTTONS = ("watch", "unwatch", "unlink", "detach")
+
+
 class IncidentPage:
     """One rendering of an incident for one reader. ``back`` are the parameters of the list that it was opened from, if any."""
 
@@ -101,6 +105,7 @@ class IncidentPage:
                 for name in ("comment", "assign", "edit", "watch", "add-watcher", "unwatch", "link", "parent")
                 if name in allowed or name in self.bound
             },
+            "refused": [form for name, form in self.bound.items() if name in BUTTONS and form.errors],
             "can": {name.replace("-", "_") for name in allowed},
             "internal": allows(actor, "ticket.read_internal", ticket),
             "files": self._files(),
