@@ -12,6 +12,7 @@ from incidents import provision as incident_provision
 from incidents import reactions
 from incidents import telling as incident_telling
 from incidents.kind import INCIDENT
+from incidents.web.page import incident_pane
 from itsm.api import idempotency
 from itsm.events.bus import Consumer, wiring
 from itsm.events.kinds import declare
@@ -20,6 +21,7 @@ from itsm.tickets import files, kinds, search
 from itsm.tickets import provision as ticket_provision
 from itsm.tickets import telling as ticket_telling
 from itsm.tickets.commands import erasure
+from itsm.web import panes
 
 #: What a new tenant gets, in this order.
 PROVISION: tuple[Callable[[UUID], None], ...] = (ticket_provision.provision, incident_provision.provision)
@@ -31,6 +33,7 @@ def connect() -> None:
         return
     declare(*ticket_events.KINDS, *incident_events.KINDS)
     kinds.register(INCIDENT)
+    panes.register(INCIDENT.key, incident_pane)
     ticket_telling.connect()
     incident_telling.connect()
     # In the transaction of the change.

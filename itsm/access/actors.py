@@ -29,7 +29,8 @@ SELECT p.id, p.name, p.language,
   (SELECT coalesce(jsonb_agg(t.id), '[]'::jsonb) FROM tenancy_team t
     WHERE t.tenant_id = p.tenant_id AND t.is_restricted AND NOT EXISTS (SELECT 1 FROM access_rolegrant m
       WHERE m.tenant_id = p.tenant_id AND m.team_id = t.id AND m.person_id = p.id
-        AND (m.valid_until IS NULL OR m.valid_until > %(now)s)))
+        AND (m.valid_until IS NULL OR m.valid_until > %(now)s))),
+  p.shortcuts, p.split_queue
 FROM tenancy_person p
 WHERE p.tenant_id = %(tenant)s AND p.id = %(person)s AND p.is_active AND p.erased_at IS NULL
 """
@@ -52,6 +53,8 @@ def actor_of_person(tenant_id: UUID, person_id: UUID) -> Actor | None:
         time_zone=row[3] or "UTC",
         grants=frozenset(Grant(role, process or None, UUID(team) if team else None) for role, process, team in grants),
         hidden_teams=frozenset(UUID(team) for team in hidden),
+        shortcuts=row[6],
+        split_queue=row[7],
     )
 
 

@@ -79,6 +79,7 @@ class Category(TenantModel):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["tenant", "parent", "name"], name="category_name", nulls_distinct=False)
         ]
+        verbose_name_plural = _("categories")
 
     def __str__(self) -> str:
         return self.name
@@ -115,6 +116,7 @@ class DeskSettings(TenantModel):
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant"], name="desk_settings_single")]
+        verbose_name_plural = _("desk settings")
 
 
 class Ticket(TenantModel):

@@ -17,6 +17,7 @@ from django.urls import get_script_prefix, set_script_prefix
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 
+from itsm.access import limits
 from itsm.access.actors import actor_of_token, actor_of_user, tenant_of_token
 from itsm.api.errors import problem_response
 from itsm.api.parsers import UPLOAD_MAX_BYTES, TooLarge, refuse_oversize
@@ -140,7 +141,7 @@ class TenantMiddleware:
             request.actor = actor  # type: ignore[attr-defined]
             note(actor_id=str(actor.person_id))
             with translation.override(actor.language or translation.get_language() or "en"), _zone(actor):
-                response = self.get_response(request)
+                response = self._refuse_haste(request, actor) or self.get_response(request)
             if response.status_code >= 400:
                 transaction.set_rollback(True)
             # A file asks the database nothing, and a slow reader must not keep a transaction open.
@@ -154,6 +155,19 @@ class TenantMiddleware:
                 actor, refusal, f"{request.method} {request.resolver_match.route if request.resolver_match else ''}"
             )
         return response
+
+    def _refuse_haste(self, request: HttpRequest, actor: Actor) -> HttpResponse | None:
+        """429 for whoever sends forms faster than a hand can; the API has limits of its own."""
+        if request.method != "POST" or request.path_info.startswith("/api/"):
+            return None
+        limit = limits.Limit("person", f"{actor.tenant_id}:{actor.person_id}", *settings.WEB_RATE_LIMIT)
+        try:
+            limits.refuse_spent(limits.take(limit))
+        except limits.TooManyRequests as error:
+            response = error_page(request, None, status=429)
+            response["Retry-After"] = str(error.wait)
+            return response
+        return None
 
     def _opened(self, request: HttpRequest, response: FileResponse, is_api: bool) -> HttpResponseBase:
         """A file from the storage is opened here, where no transaction waits for the network. 404 for one that is lost."""

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from itsm.access.limits import Allowance, refuse_spent
 from itsm.api import idempotency, throttling
 from itsm.api.authentication import ActorAuthentication
 from itsm.api.exceptions import exception_handler
@@ -46,7 +47,7 @@ class ApiView(APIView):
     shown_once: ClassVar[Collection[str]] = ()
 
     _attempt: idempotency.Attempt | None = None
-    _allowances: list[throttling.Allowance]
+    _allowances: list[Allowance]
 
     @property
     def actor(self) -> Actor:
@@ -59,7 +60,7 @@ class ApiView(APIView):
         if request.method not in self.allowed_methods:
             self.http_method_not_allowed(request)
         self._allowances = throttling.take(self.actor)
-        throttling.refuse_spent(self._allowances)
+        refuse_spent(self._allowances)
         self.given = parameters(
             request.query_params, self.query_parameters if request.method in {"GET", "HEAD"} else ()
         )

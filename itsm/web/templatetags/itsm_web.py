@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from itsm.tickets.kinds import KINDS, state_label
 from itsm.tickets.models import Ticket
@@ -27,15 +28,36 @@ def markdown(text: str | None) -> SafeString:
 
 @register.filter
 def when(instant: datetime | None) -> SafeString | str:
-    """An instant in the reader's zone and language; machines read it in UTC."""
+    """An instant in the reader's zone and language, to the minute; machines read it in UTC."""
     if instant is None:
         return ""
     local = timezone.localtime(instant)
+    return _time(instant, f"{_day(local)}, {date_format(local, 'TIME_FORMAT')}")
+
+
+@register.filter
+def when_short(instant: datetime | None) -> SafeString | str:
+    """The same for dense lists: the time if it is today, else the day."""
+    if instant is None:
+        return ""
+    local = timezone.localtime(instant)
+    today = local.date() == timezone.localdate()
+    return _time(instant, date_format(local, "TIME_FORMAT") if today else _day(local))
+
+
+def _day(local: datetime) -> str:
+    # Translators: a day of this year, and one of another year, in Django's date letters.
+    return date_format(local, _("j M") if local.year == timezone.localdate().year else _("j M Y"))
+
+
+def _time(instant: datetime, shown: str) -> SafeString:
+    local = timezone.localtime(instant)
+    whole = f"{date_format(local, 'DATETIME_FORMAT')} {local.tzname()}"
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         instant.astimezone(UTC).isoformat(timespec="seconds"),
-        f"{date_format(local, 'DATETIME_FORMAT')} {local.tzname()}",
-        date_format(local, "DATETIME_FORMAT"),
+        whole,
+        shown,
     )
 
 
