@@ -19,8 +19,8 @@ from django.utils.cache import patch_vary_headers
 
 from itsm.access import limits
 from itsm.access.actors import actor_of_token, actor_of_user, tenant_of_token
-from itsm.api.errors import problem_response
-from itsm.api.parsers import UPLOAD_MAX_BYTES, TooLarge, refuse_oversize
+from itsm.doors.problems import problem_response
+from itsm.doors.sizes import UPLOAD_MAX_BYTES, TooLarge, refuse_oversize
 from itsm.events.write import record_refusal
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import DomainError

@@ -22,6 +22,7 @@ _NEW_PASSWORD: list[URLPattern | URLResolver] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
     path("queue/", queue.queue_page, name="queue"),
+    path("queue.csv", queue.queue_file, name="queue-csv"),
     path("queue/layout/", queue.layout, name="queue-layout"),
     path("profile/", profile.profile, name="profile"),
     path("tokens/", profile.tokens, name="tokens"),

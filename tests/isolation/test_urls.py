@@ -15,7 +15,6 @@ from uuid import uuid4
 
 import pytest
 from django.apps import apps
-from django.db import connection
 from django.test import Client
 from django.urls import URLResolver, get_resolver
 
@@ -24,10 +23,10 @@ from itsm.access.commands import create_token
 from itsm.access.models import ApiToken, RoleGrant
 from itsm.events.models import Event
 from itsm.tenancy.models import Organisation
-from itsm.tenancy.reconciler import tenant_models
 from itsm.tickets.commands import attach_file, comment_on_ticket, link_tickets
 from itsm.tickets.models import Attachment, Category, Service, TicketLink
 from tests.factories import Desk, make_desk
+from tests.snapshot import snapshot
 
 SECRET = "Zugzwang"
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -134,20 +133,6 @@ def two(db: None) -> tuple[Desk, Desk, Any]:
     return ours, theirs, ticket
 
 
-def state_of(desk: Desk, *, but: frozenset[str] = frozenset()) -> dict[str, str]:
-    """A digest of every row of every table of the tenant."""
-    found = {}
-    with desk.inside(), connection.cursor() as cursor:
-        for model in tenant_models():
-            table = model._meta.db_table
-            if table not in but:
-                cursor.execute(
-                    f"SELECT md5(coalesce(string_agg(t::text, chr(10) ORDER BY t::text), '')) FROM \"{table}\" t"
-                )
-                found[table] = cursor.fetchone()[0]
-    return found
-
-
 def normal(response: Any, *ids: str) -> tuple[int, str]:
     """Status and body without what differs between any two answers."""
     body = b"".join(response.streaming_content) if response.streaming else response.content
@@ -207,7 +192,7 @@ def test_what_belongs_to_another_tenant_answers_as_what_never_was(two: tuple[Des
             if route.parameters and not route.pattern.startswith(GLOBAL)
         ]
     doors = clients(theirs)
-    before, mine = state_of(ours), state_of(theirs, but=_MAY_CHANGE)
+    before, mine = snapshot(ours), snapshot(theirs, but=_MAY_CHANGE)
     asked, wrong = 0, []
     for route, real in filled:
         never = {name: made_up(name, value) for name, value in real.items()}
@@ -227,8 +212,8 @@ def test_what_belongs_to_another_tenant_answers_as_what_never_was(two: tuple[Des
                     wrong.append(f"{door} GET {route.pattern}: {there[0]}, not 404")
     assert wrong == [], "\n".join(wrong)
     assert asked > 300
-    assert state_of(ours) == before
-    assert state_of(theirs, but=_MAY_CHANGE) == mine
+    assert snapshot(ours) == before
+    assert snapshot(theirs, but=_MAY_CHANGE) == mine
     with theirs.inside():
         assert set(Event.objects.filter(actor_id=theirs.people["everything"].pk).values_list("kind", flat=True)) <= {
             "incident.opened",
@@ -251,7 +236,7 @@ def test_nobody_enters_by_the_address_of_another_tenant(two: tuple[Desk, Desk, A
             if not route.pattern.startswith(GLOBAL)
         ]
     doors = clients(theirs)
-    before, wrong = state_of(ours), []
+    before, wrong = snapshot(ours), []
     stranger = Client(raise_request_exception=False)
     for route, path in paths:
         is_api = route.pattern.startswith("api/")
@@ -264,7 +249,7 @@ def test_nobody_enters_by_the_address_of_another_tenant(two: tuple[Desk, Desk, A
                 if status not in expected or SECRET in body:
                     wrong.append(f"{door} {method} {ours.prefix}{path}: {status}")
     assert wrong == []
-    assert state_of(ours) == before
+    assert snapshot(ours) == before
 
 
 def test_lists_of_b_hold_nothing_of_a(two: tuple[Desk, Desk, Any]) -> None:

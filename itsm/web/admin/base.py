@@ -12,7 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from itsm.access.decide import allows, authorize
-from itsm.api.errors import status_of
+from itsm.doors.problems import status_of
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import DomainError, FieldProblem, Forbidden, Invalid, NotFound
 from itsm.web.forms import problem_text

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpResponse, HttpResponseBase, QueryDict
+from django.http import FileResponse, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.safestring import SafeString
@@ -14,8 +14,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from itsm.access.commands import update_person
-from itsm.access.decide import visible_to
+from itsm.access.decide import allows, visible_to
 from itsm.kernel.errors import Forbidden, Invalid, NotFound
+from itsm.reports.tickets import tickets_csv
 from itsm.tenancy.models import Person
 from itsm.tickets import queue
 from itsm.tickets.models import StateCategory, Ticket
@@ -102,6 +103,7 @@ def _whole(request: TenantRequest) -> HttpResponse:
         "next_url": _with(request.GET, after=page.next) if page.next else "",
         "first_url": _with(request.GET, after="") if query.after else "",
         "given_view": query.view,
+        "exports": allows(request.actor, "ticket.export"),
         "split": request.actor.split_queue or OPEN in request.GET,
     }
     return render(request, "itsm/queue.html", context, status=400 if problems else context["pane_status"])
@@ -111,9 +113,14 @@ def _total(number: int) -> str:
     return f"{queue.COUNT_MAX}+" if number > queue.COUNT_MAX else str(number)
 
 
-def _query(request: TenantRequest) -> tuple[queue.QueueQuery, dict[str, list[str]], list[tuple[str, str]]]:
+def _given(request: TenantRequest) -> dict[str, list[str]]:
     given = {name: values for name, values in request.GET.lists() if name in queue.PARAMETERS}
     given.setdefault("view", ["all" if any(given.get("q", [])) else "open"])
+    return given
+
+
+def _query(request: TenantRequest) -> tuple[queue.QueueQuery, dict[str, list[str]], list[tuple[str, str]]]:
+    given = _given(request)
     try:
         return queue.parse(request.actor, given), given, []
     except Invalid as error:
@@ -144,6 +151,15 @@ def _opened(request: TenantRequest) -> dict[str, Any]:
         "open_number": ticket.number,
         "pane": PANES[ticket.kind](request, ticket, here),
     }
+
+
+@tenant_page
+@require_safe
+def queue_file(request: TenantRequest) -> FileResponse:
+    """The list that the address describes, whole, as CSV."""
+    given = _given(request) | {"after": [], "limit": []}
+    found = tickets_csv(actor=request.actor, query=queue.parse(request.actor, given))
+    return FileResponse(found, as_attachment=True, filename="tickets.csv", content_type="text/csv; charset=utf-8")
 
 
 def _views(request: TenantRequest, query: queue.QueueQuery) -> list[View]:
