@@ -174,7 +174,7 @@ def test_without_scripts_the_same_by_links(site: Site, chromium: Any) -> None:
     assert page.locator("#pane h2").inner_text() == "Ticket number 07"
     assert "open=INC" in page.url
     assert "In Progress" in page.locator(".row", has_text="Ticket number 07").inner_text()
-    page.get_by_role("link", name="Close").click()
+    page.get_by_role("link", name="Back to the list").click()
     assert page.get_by_text("No ticket is open.").is_visible()
     page.get_by_role("link", name="Changed").click()
     assert page.locator("th[aria-sort=descending]").inner_text().startswith("Changed")
