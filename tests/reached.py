@@ -153,32 +153,17 @@ def our_commands() -> set[str]:
 def expected() -> frozenset[Key]:
     """Every route of the product with every method that it serves, but for what REFUSES explains."""
     from incidents.web.actions import ACTIONS
+    from tests.addresses import walk
 
     found = set()
-    for route, view in routes():
-        for method in methods(route, view):
+    for route, entry in walk():
+        for method in methods(route, entry.callback):
             found |= {(named(route, name), method) for name in (ACTIONS if "<slug:name>" in route else [None])}
     excused = {key for key in found if any(re.fullmatch(p, key[0]) and re.fullmatch(m, key[1]) for p, m in REFUSES)}
     for pattern, method in REFUSES:
         if not any(re.fullmatch(pattern, route) and re.fullmatch(method, used) for route, used in excused):
             raise AssertionError(f"REFUSES names {method} {pattern}, which does not exist any more")
     return frozenset(found - excused)
-
-
-def routes() -> Iterator[tuple[str, Any]]:
-    """Every route as Django names it in ``resolver_match.route``, with its view."""
-    from django.urls import URLResolver, get_resolver
-
-    def walk(resolver: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-        for entry in resolver.url_patterns:
-            part = str(entry.pattern)
-            here = prefix + (part.removeprefix("^") if prefix else part)  # as Django joins them
-            if isinstance(entry, URLResolver):
-                yield from walk(entry, here)
-            else:
-                yield here, entry.callback
-
-    return walk(get_resolver(), "")
 
 
 def methods(route: str, view: Any) -> set[str]:

@@ -5,6 +5,11 @@
 
 from __future__ import annotations
 
+import os
+
+#: Of the slow runs: each ``[1]``-th request, from ``[0]`` on. VIABLE_CORPUS=1 sends all of them (an hour).
+PART = (0, int(os.environ.get("VIABLE_CORPUS", "11")))
+
 UNKNOWN, FOREIGN = "<unknown>", "<foreign>"
 
 #: Text that is allowed where text is: it must come back as it went in, and never be taken for anything but text.
@@ -217,3 +222,28 @@ NEXT: tuple[str, ...] = (
     "[::1",
     "http://[",
 )
+
+#: What a field of a form is sent as, in bytes before they are percent-encoded.
+FORM: dict[str, bytes] = {
+    "nothing": b"",
+    "blanks": b" \t ",
+    "nul": b"a\x00b",
+    "bad utf-8": b"a\xff\xfe",
+    "half a pair": b"\xed\xa0\x80",
+    "line break": b"a\r\nSet-Cookie: x=1",
+    "right to left": "a\u202eb".encode(),
+    "html": b"\"'><script>alert(1)</script>",
+    "template": b"{{ request.user }}{% debug %}",
+    "megabyte": b"x" * 1_000_000,
+    "giant number": b"9" * 5000,
+    "number past the column": b"99999999999999999999",
+    "minus": b"-1",
+    "exponent": b"1e5",
+    "other digits": "\u0663".encode(),
+    "not a number": b"NaN",
+    "id of nobody": UNKNOWN.encode(),
+    "id of another organisation": FOREIGN.encode(),
+    "path": b"../../etc/passwd",
+    "last day": b"9999-12-31",
+    "no day": b"2026-02-30",
+}

@@ -7,24 +7,21 @@ table below cannot fill fails. The rule: what belongs to another tenant answers 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.apps import apps
 from django.test import Client
-from django.urls import URLResolver, get_resolver
 
 from itsm.access.catalogue import GRANTABLE, PER_PROCESS, SCOPES
 from itsm.access.commands import create_token
-from itsm.access.models import ApiToken, RoleGrant
+from itsm.access.models import RoleGrant
 from itsm.events.models import Event
 from itsm.tenancy.models import Organisation
 from itsm.tickets.commands import attach_file, comment_on_ticket, link_tickets
-from itsm.tickets.models import Attachment, Category, Service, TicketLink
+from itsm.tickets.models import Category, Service
+from tests.addresses import routes, subject_of
 from tests.factories import Desk, make_desk
 from tests.snapshot import snapshot
 
@@ -36,75 +33,6 @@ GLOBAL = ("healthz/", "accounts/")
 REFUSALS = {400, 401, 403, 404, 405, 411, 415, 422, 428}
 #: The Django admin answers an unknown object with a redirect to its first page, and old addresses with one to the new.
 REDIRECTS = ("admin/",)
-
-
-@dataclass(frozen=True)
-class Route:
-    pattern: str
-
-    @property
-    def parameters(self) -> list[str]:
-        return [name for _, name in re.findall(r"<(?:(\w+):)?(\w+)>", self.pattern)]
-
-    def fill(self, values: dict[str, str]) -> str:
-        path = self.pattern
-        for name, value in values.items():
-            path = re.sub(rf"\(\?P<{name}>[^)]*\)|<(?:\w+:)?{name}>", value, path)
-        return "/" + path.replace("^", "").replace("$", "").replace(".*", "nowhere")
-
-
-def routes() -> list[Route]:
-    def walk(resolver: Any, prefix: str) -> Iterator[str]:
-        for entry in resolver.url_patterns:
-            here = prefix + str(entry.pattern)
-            if isinstance(entry, URLResolver):
-                yield from walk(entry, here)
-            elif not (entry.name or "").endswith("-bare"):
-                yield here
-
-    return [Route(pattern) for pattern in dict.fromkeys(walk(get_resolver(), ""))]
-
-
-def first(model: Any) -> str:
-    return str(model.objects.values_list("pk", flat=True).order_by("pk").last())
-
-
-def subject_of(route: Route, ticket: Any) -> Callable[[str], str]:
-    """How to fill each parameter of a route with something that is really there. Call it inside the tenant."""
-    keys = {
-        "api/v1/incidents/": lambda: str(ticket.pk),
-        "api/v1/tokens/": lambda: first(ApiToken),
-        "api/v1/teams/": lambda: first(apps.get_model("tenancy", "Team")),
-        "api/v1/users/": lambda: str(ticket.requester_id),
-        "api/v1/organisations/": lambda: first(Organisation),
-        "api/v1/services/": lambda: first(Service),
-        "api/v1/categories/": lambda: first(Category),
-    }
-
-    def fill(name: str) -> str:
-        match name:
-            case "key":
-                return next(value() for prefix, value in keys.items() if route.pattern.startswith(prefix))
-            case "number":
-                return str(ticket.number)
-            case "link":
-                return first(TicketLink)
-            case "file" | "file_id":
-                return first(Attachment)
-            case "token_id":
-                return first(ApiToken)
-            case "name":
-                return "take"
-            case "object_id":
-                _, label, model = route.pattern.split("/")[:3]
-                return first(apps.get_model(label, model))
-            case "app_label":
-                return "tickets"
-            case "url":
-                return "nowhere/"
-        raise KeyError(name)
-
-    return fill
 
 
 def made_up(name: str, real: str) -> str:
