@@ -13,7 +13,7 @@ BOOT := $(shell command -v $(if $(PYTHON),$(PYTHON),python3) 2>/dev/null || comm
 INSTALL = $(if $(BOOT),PYTHON="$(PYTHON)" "$(BOOT)" scripts/venv.py,@echo "viable: no python3 found. Remedy: install Python 3.11 or newer, or make PYTHON=/path/to/python3" >&2; exit 1;)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev run stop test test-slow check format format-check lint types imports migrations schema \
+.PHONY: help venv venv-dev run stop test test-slow check bench bench-million format format-check lint types imports migrations schema \
         shell manage lock screenshots check-compose clean distclean
 
 help: ## Show this list
@@ -39,6 +39,12 @@ test-slow: venv-dev ## Run the tests that are left out of `make test`: crashes, 
 	@exec $(EMBEDDED) test -- $(PY) -m pytest -n $(WORKERS) -m slow $(PYTEST)
 
 check: format-check lint types imports migrations schema test test-slow ## Everything that must be green before a merge
+
+bench: venv-dev ## Measure Viable beside a raw endpoint and bare SQL; writes docs/operations/benchmarks.md (SIZE=tickets)
+	@exec $(PY) -m scripts.bench --size "$(or $(SIZE),100000)" $(BENCH)
+
+bench-million: venv-dev ## The same for reading, with a million tickets
+	@exec $(PY) -m scripts.bench --size 1000000 --only get,list,search,page $(BENCH)
 
 format: venv-dev ## Format the code
 	@$(PY) -m ruff format . && $(PY) -m ruff check --fix --exit-zero -q .
