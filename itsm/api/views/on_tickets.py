@@ -274,7 +274,7 @@ class ActorOut(Outgoing):
     name = serializers.CharField()
 
 
-class ChangeOut(Outgoing):
+class FieldChangeOut(Outgoing):
     """A field that changed, in words; an empty text is nothing."""
 
     field = serializers.CharField()
@@ -303,7 +303,7 @@ class EntryOut(Outgoing):
     audience = serializers.ChoiceField(choices=Audience.values)
     text = serializers.CharField()
     because = serializers.CharField()
-    changes = ChangeOut(many=True)
+    changes = FieldChangeOut(many=True)
     body = serializers.CharField()
     removed = serializers.BooleanField()
     files = FileOut(many=True)
