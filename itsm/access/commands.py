@@ -117,7 +117,7 @@ def invite_user(*, actor: Actor, person_id: UUID, user: User) -> Membership:
 
 
 def set_person_active(*, actor: Actor, person_id: UUID, active: bool) -> Person:
-    """Disable a person (who can then neither sign in nor be assigned, and whose tokens end) or enable it again."""
+    """Disable a person (who can then neither sign in nor be assigned, and whose tokens rest) or enable it again."""
     with unit_of_work(actor) as work:
         authorize(actor, "person.manage")
         person = _person(person_id)
