@@ -27,10 +27,16 @@ class Target:
     def deadline(
         self, time: BusinessTime, start: int, pauses: list[tuple[int, int | None]] | None = None
     ) -> int | None:
-        """The deadline in microseconds since 1970. A target in days takes no pauses: a day is over when it is over."""
-        if self.days:
-            return time.deadline_in_days(start, self.days)
-        return time.with_pauses(start, self.seconds * SECOND, pauses or [])
+        """The deadline in microseconds since 1970; None when it is never, or while a pause lasts."""
+        work = self.work(time, start)
+        return None if work is None else time.with_pauses(start, work, pauses or [])
+
+    def work(self, time: BusinessTime, start: int) -> int | None:
+        """Microseconds of business time. Days are those until the close of the last one; None when there are not so many."""
+        if not self.days:
+            return self.seconds * SECOND
+        close = time.deadline_in_days(start, self.days)
+        return None if close is None else time.elapsed(start, close)
 
 
 def read_target(text: str) -> Target:

@@ -116,6 +116,13 @@ def test_pauses_do_not_count_inside_or_outside_hours(pauses: list[str], expected
     assert due(calendar(), "2026-11-23T10:00", "8h", *pauses) == expected
 
 
+def test_a_pause_moves_business_days_too() -> None:
+    assert due(calendar(), "2026-11-23T10:00", "2bd") == "2026-11-25T17:00:00+01:00"
+    assert (
+        due(calendar(), "2026-11-23T10:00", "2bd", "2026-11-24T10:00/2026-11-24T12:00") == "2026-11-26T11:00:00+01:00"
+    )
+
+
 def test_a_calendar_that_never_opens_answers_never() -> None:
     closed = BusinessTime(read_hours({"timezone": "UTC", "weekly": {}}))
     assert (due(closed, "2026-11-23T10:00", "1s"), due(closed, "2026-11-23T10:00", "1bd")) == ("never", "never")

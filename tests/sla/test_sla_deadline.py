@@ -58,7 +58,6 @@ def test_never_and_paused(tmp_path: Path) -> None:
         (OFFICE, ("--target", "soon"), "/target: Write a target as 4h"),
         (OFFICE, ("--pause", "2026-11-23T11:00"), "/pause: Write a pause as FROM/TO"),
         (OFFICE, ("--pause", "2026-11-23T12:00/2026-11-23T11:00"), "must not end before"),
-        (OFFICE, ("--target", "2bd", "--pause", "2026-11-23T12:00/"), "takes no pauses"),
     ],
 )
 def test_what_cannot_be_used_is_named(tmp_path: Path, calendar: Any, args: tuple[str, ...], said: str) -> None:

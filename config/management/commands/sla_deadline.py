@@ -48,8 +48,6 @@ class Command(BaseCommand):
             raise CommandError(
                 "\n".join(f"{problem.pointer}: {problem.detail}" for problem in error.problems)
             ) from None
-        if target.days and pauses:
-            raise CommandError("/pause: A target in business days takes no pauses.")
         due = target.deadline(BusinessTime(hours), start, pauses)
         if due is None:
             lasts = any(end is None for _, end in pauses) and target.deadline(BusinessTime(hours), start) is not None
