@@ -14,8 +14,8 @@ BOOT := $(shell command -v $(if $(PYTHON),$(PYTHON),python3) 2>/dev/null || comm
 INSTALL = $(if $(BOOT),PYTHON="$(PYTHON)" "$(BOOT)" scripts/venv.py,@echo "viable: no python3 found. Remedy: install Python 3.11 or newer, or make PYTHON=/path/to/python3" >&2; exit 1;)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev run stop test test-slow check format format-check lint types imports migrations schema \
-        upgrade-db shell manage lock check-compose clean distclean
+.PHONY: help venv venv-dev run stop test test-slow check bench bench-million format format-check lint types imports migrations schema \
+        upgrade-db shell manage lock screenshots check-compose clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ test-slow: venv-dev ## Run the tests that are left out of `make test`: crashes, 
 	@exec $(EMBEDDED) test -- $(PY) -m pytest -n $(WORKERS) -m slow $(PYTEST)
 
 check: format-check lint types imports migrations schema test test-slow ## Everything that must be green before a merge
+
+bench: venv-dev ## Measure Viable beside a raw endpoint and bare SQL; writes docs/operations/benchmarks.md (SIZE=tickets)
+	@exec $(PY) -m scripts.bench --size "$(or $(SIZE),100000)" $(BENCH)
+
+bench-million: venv-dev ## The same for reading, with a million tickets
+	@exec $(PY) -m scripts.bench --size 1000000 --only get,list,search,page $(BENCH)
 
 format: venv-dev ## Format the code
 	@$(PY) -m ruff format . && $(PY) -m ruff check --fix --exit-zero -q .
@@ -71,6 +77,9 @@ shell: venv ## Open a Django shell on the running services, or on services of it
 
 manage: venv ## Run a management command with the services: make manage DO='create_tenant acme'
 	@exec $(EMBEDDED) services --drop -- $(PY) manage.py $(DO)
+
+screenshots: venv-dev ## Take the pictures of docs/images anew (needs a Chromium)
+	@exec $(EMBEDDED) test -- $(PY) scripts/screenshots.py
 
 check-compose: venv-dev ## Prove docker-compose.yml in a real engine (DOCKER_HOST=, or COMPOSE_ENGINE_CMD=; BOX=folder of the latter)
 	@exec $(PY) scripts/compose/check.py

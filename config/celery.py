@@ -124,11 +124,20 @@ def _impatient() -> Connection:
     return Connection(app.conf.broker_url, transport_options={**app.conf.broker_transport_options, **_IMPATIENT})
 
 
+#: Within this many seconds a tenant is woken once: what the relay then started does not see, the sweep does, a second later.
+_WAKE_PAUSE = 0.1
+_woken: dict[UUID, float] = {}
+
+
 def wake_relay(tenant_id: UUID) -> None:
     """The fast path: ask a worker to relay this tenant now. A broker that is down costs one short wait, then none for a while."""
     global _silent_until, _silence
-    if time.monotonic() < _silent_until:
+    now = time.monotonic()
+    if now < _silent_until or now < _woken.get(tenant_id, 0.0) + _WAKE_PAUSE:
         return
+    if len(_woken) > 10_000:
+        _woken.clear()
+    _woken[tenant_id] = now
     try:
         with pools.producers[_impatient()].acquire(block=True, timeout=1) as producer:
             app.send_task(

@@ -74,9 +74,14 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 
 # --- Database: three roles of one database, see docs/operations/roles.sql -------------------------------------------
+# Statements are prepared when they come a second time on a connection, so that the server plans each once and not for
+# every request. A pooler in transaction mode in between must carry prepared statements (PgBouncer 1.21 or newer does);
+# for one that cannot: DATABASE_PREPARE=no.
+_PREPARED = {"server_side_binding": True, "prepare_threshold": 1} if env.flag("DATABASE_PREPARE", True) else {}
 _SESSION = {
     "OPTIONS": {
-        "options": "-c statement_timeout=5000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=10000"
+        "options": "-c statement_timeout=5000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=10000",
+        **_PREPARED,
     }
 }
 # A password may come apart from its address, because it often lies in a file that something else writes and rotates.

@@ -10,6 +10,8 @@ ALLOWED_HOSTS = ["*"]
 # One connection, so that a test's open transaction is visible to everything it calls. tests/conftest.py switches the
 # role to the app's once the schema stands; itsm.tenancy.roles changes it for owner and platform work.
 DATABASES["default"] = {**DATABASES["owner"], "CONN_MAX_AGE": 0}
+# As in production: what the server cannot bind must fail here.
+DATABASES["default"]["OPTIONS"] = {**DATABASES["owner"]["OPTIONS"], "server_side_binding": True, "prepare_threshold": 1}
 for _alias in ("numbers", "platform", "owner"):
     del DATABASES[_alias]
 DATABASE_ALIASES = {"numbers": "default", "platform": "default", "owner": "default"}

@@ -9,6 +9,7 @@ from uuid import UUID
 from incidents.flow import FLOW, KIND
 from incidents.models import Incident
 from itsm.events.write import UnitOfWork
+from itsm.tenancy.rows import read
 from itsm.tickets.fetch import lock_ticket
 from itsm.tickets.flow import State
 from itsm.tickets.models import Ticket
@@ -28,7 +29,9 @@ def begin(
     permission = PERMISSION.get(verb, f"incident.{verb}")
     ticket = lock_ticket(work.actor, ticket_id, permission=permission, expected_version=expected_version, kind=KIND)
     target = FLOW.move(verb, ticket.state)
-    incident = Incident.objects.get(pk=ticket.pk)
+    incident = read(Incident, work.actor.tenant_id, ticket.pk)
+    if incident is None:
+        raise Incident.DoesNotExist
     work.guard(f"incident.{verb}", ticket, data or {})
     return ticket, incident, target
 

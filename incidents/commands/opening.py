@@ -15,7 +15,7 @@ from itsm.kernel.ids import new_id
 from itsm.kernel.texts import BODY_MAX, TITLE_MAX, clean_text
 from itsm.tenancy.models import Person, Team
 from itsm.tickets.commands.assignment import check_assignee
-from itsm.tickets.fetch import lock_ticket, reference
+from itsm.tickets.fetch import lock_ticket, refuse_unknown
 from itsm.tickets.models import Category, LinkKind, Service, Ticket, TicketLink
 from itsm.tickets.numbering import take_numbers
 from itsm.tickets.priority import priority_of
@@ -57,13 +57,15 @@ def open_incident(
         if (team_id or assignee_id) is not None:
             authorize(actor, "incident.create_for_others", process=KIND)
         priority = priority_of(actor.tenant_id, impact, urgency)
-        reference(Person, "requester", requester, actor)
-        reference(Service, "service", service_id, actor)
-        reference(Category, "category", category_id, actor)
-        if team_id is not None:
-            if team_id in actor.hidden_teams:
-                raise Invalid.one("team", "unknown_reference", "There is no active team with this id.")
-            reference(Team, "team", team_id, actor)
+        if team_id in actor.hidden_teams:
+            raise Invalid.one("team", "unknown_reference", "There is no active team with this id.")
+        refuse_unknown(
+            actor,
+            requester=(Person, requester),
+            service=(Service, service_id),
+            category=(Category, category_id),
+            team=(Team, team_id),
+        )
         if assignee_id is not None:
             check_assignee(actor, assignee_id, team_id, KIND)
         state = FLOW.state(IncidentState.NEW)

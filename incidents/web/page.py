@@ -22,6 +22,9 @@ from itsm.web.panes import BACK, list_url, pane_response
 
 #: The order of the verbs on the page; other actions have their place in the side bar.
 VERBS = ("take", "resume", "start", "hold", "resolve", "reopen", "close", "follow-up", "merge", "cancel")
+#: Entries of the timeline that a page begins with, and the parameter that asks for all.
+ENTRIES = 100
+STORY = "story"
 
 
 def incident_pane(request: TenantRequest, ticket: Ticket, params: str) -> SafeString:
@@ -83,14 +86,17 @@ class IncidentPage:
     def _context(self) -> dict[str, Any]:
         ticket, actor = self.ticket, self.actor
         allowed = possible(actor, ticket)
-        entries = timeline(actor, ticket)
+        whole = self.request.GET.get(STORY) == "whole"
+        entries = timeline(actor, ticket, limit=None if whole else ENTRIES + 1, newest=True)
+        earlier = not whole and len(entries) > ENTRIES
         if self.in_conflict:
-            self.changed_meanwhile = [entry for entry in entries if entry.sequence > self.seen]
+            self.changed_meanwhile = timeline(actor, ticket, after=self.seen, limit=ENTRIES)
         return {
             "ticket": ticket,
             "back": self.back,
             "incident": Incident.objects.get(pk=ticket.pk),
-            "entries": entries,
+            "entries": entries[-ENTRIES:] if earlier else entries,
+            "earlier_url": f"?{STORY}=whole#story" if earlier else "",
             "in_conflict": self.in_conflict,
             "changed_meanwhile": self.changed_meanwhile,
             "verbs": [self._verb(name) for name in VERBS if name in allowed or name in self.bound],

@@ -17,8 +17,8 @@ from incidents.web import forms
 from incidents.web.actions import ACTIONS
 from incidents.web.page import IncidentPage
 from itsm.access.decide import allows, authorize, visible_to
-from itsm.api.errors import status_of
-from itsm.api.views.files import download_of
+from itsm.doors.downloads import download_of
+from itsm.doors.problems import status_of
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Conflict, DomainError, Forbidden, NotFound
 from itsm.tickets import queue

@@ -11,18 +11,18 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import OuterRef, Q, Subquery
 
 from itsm.access.models import ApiToken
 from itsm.kernel import clock
 from itsm.kernel.actor import Actor, ActorKind, Grant
-from itsm.tenancy.models import Membership, User
+from itsm.tenancy.lookup import active_tenant
+from itsm.tenancy.models import Tenant
 
 TOKEN_PREFIX = "vbl_"  # noqa: S105 - what secret scanners look for, not a secret
 
 # Whoever has chosen no zone reads in the desk's; asking for it here saves every request a query of its own.
-_LOAD = """
-SELECT p.id, p.name, p.language,
+_PERSON = """
+p.id, p.name, p.language,
   coalesce(nullif(p.time_zone, ''), (SELECT d.time_zone FROM tickets_desksettings d WHERE d.tenant_id = p.tenant_id)),
   (SELECT coalesce(jsonb_agg(jsonb_build_array(g.role, g.process, g.team_id)), '[]'::jsonb) FROM access_rolegrant g
     WHERE g.tenant_id = p.tenant_id AND g.person_id = p.id AND (g.valid_until IS NULL OR g.valid_until > %(now)s)),
@@ -31,18 +31,40 @@ SELECT p.id, p.name, p.language,
       WHERE m.tenant_id = p.tenant_id AND m.team_id = t.id AND m.person_id = p.id
         AND (m.valid_until IS NULL OR m.valid_until > %(now)s))),
   p.shortcuts, p.split_queue
-FROM tenancy_person p
-WHERE p.tenant_id = %(tenant)s AND p.id = %(person)s AND p.is_active AND p.erased_at IS NULL
+"""
+_ABLE = "p.is_active AND p.erased_at IS NULL"
+_MEMBER = """
+tenancy_membership m JOIN tenancy_person p ON p.tenant_id = m.tenant_id AND p.id = m.person_id AND p.is_active
+"""
+_MEMBER_NOW = "m.is_active AND (m.valid_until IS NULL OR m.valid_until > %(now)s)"
+
+_OF_PERSON = f"SELECT {_PERSON} FROM tenancy_person p WHERE p.tenant_id = %(tenant)s AND p.id = %(person)s AND {_ABLE}"
+_OF_USER = f"""
+SELECT {_PERSON} FROM {_MEMBER} WHERE m.tenant_id = %(tenant)s AND m.user_id = %(user)s AND {_MEMBER_NOW} AND {_ABLE}
+"""
+_OF_TOKEN = f"""
+SELECT {_PERSON}, k.id, k.scopes, k.last_used_at
+FROM access_apitoken k JOIN {_MEMBER} ON m.tenant_id = k.tenant_id AND m.person_id = k.person_id
+JOIN tenancy_user u ON u.id = m.user_id AND u.is_active
+WHERE k.tenant_id = %(tenant)s AND k.secret_hash = %(hash)s AND k.revoked_at IS NULL
+  AND (k.expires_at IS NULL OR k.expires_at > %(now)s) AND {_MEMBER_NOW} AND {_ABLE}
 """
 
 
 def actor_of_person(tenant_id: UUID, person_id: UUID) -> Actor | None:
     """The person as an actor with its current grants, in one query; None for somebody disabled or erased."""
+    row = _row(_OF_PERSON, tenant=tenant_id, person=person_id)
+    return None if row is None else _actor(tenant_id, row)
+
+
+def _row(statement: str, **params: Any) -> tuple[Any, ...] | None:
     with connection.cursor() as cursor:
-        cursor.execute(_LOAD, {"now": clock.now(), "tenant": tenant_id, "person": person_id})
-        row = cursor.fetchone()
-    if row is None:
-        return None
+        cursor.execute(statement, {"now": clock.now(), **params})
+        row: tuple[Any, ...] | None = cursor.fetchone()
+    return row
+
+
+def _actor(tenant_id: UUID, row: tuple[Any, ...]) -> Actor:
     grants, hidden = _json(row[4]), _json(row[5])
     return Actor(
         tenant_id=tenant_id,
@@ -65,14 +87,8 @@ def _json(value: Any) -> Any:
 
 def actor_of_user(tenant_id: UUID, user_id: UUID) -> Actor | None:
     """The signed-in user inside this tenant; None without a valid membership."""
-    now = clock.now()
-    person_id = (
-        Membership.objects.filter(tenant_id=tenant_id, user_id=user_id, is_active=True)
-        .filter(Q(valid_until__isnull=True) | Q(valid_until__gt=now))
-        .values_list("person_id", flat=True)
-        .first()
-    )
-    return actor_of_person(tenant_id, person_id) if person_id else None
+    row = _row(_OF_USER, tenant=tenant_id, user=user_id)
+    return None if row is None else _actor(tenant_id, row)
 
 
 def new_secret() -> tuple[str, str, bytes]:
@@ -89,30 +105,17 @@ def secret_hash(text: str) -> bytes:
 def actor_of_token(tenant_id: UUID, secret: str) -> Actor | None:
     """The actor behind a bearer token of this tenant: its maker's current rights, capped by the token's scopes.
 
-    None for a token that is unknown, expired, revoked, or whose maker has lost the membership or the login.
+    None for a token that is unknown, expired, revoked, or whose maker has lost the membership or the login. Asked in the
+    database on every call: what is revoked ends at once, on every server.
     """
+    row = _row(_OF_TOKEN, tenant=tenant_id, hash=secret_hash(secret))
+    if row is None:
+        return None
+    token_id, scopes, last_used_at = row[8:]
     now = clock.now()
-    member = Membership.objects.filter(tenant_id=tenant_id, person_id=OuterRef("person_id"), is_active=True).filter(
-        Q(valid_until__isnull=True) | Q(valid_until__gt=now)
-    )
-    token = (
-        ApiToken.objects.filter(tenant_id=tenant_id, secret_hash=secret_hash(secret), revoked_at__isnull=True)
-        .filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now))
-        .annotate(member_user=Subquery(member.values("user_id")[:1]))
-        .filter(member_user__isnull=False)
-        .first()
-    )
-    if token is None:
-        return None
-    actor = actor_of_person(tenant_id, token.person_id)
-    if actor is None:
-        return None
-    user = User.objects.filter(pk=token.member_user, is_active=True)
-    if not user.exists():
-        return None
-    if token.last_used_at is None or now - token.last_used_at > timedelta(minutes=1):
-        _note_use(token.pk, now)
-    return replace(actor, kind=ActorKind.TOKEN, token_id=token.pk, scopes=frozenset(token.scopes))
+    if last_used_at is None or now - last_used_at > timedelta(minutes=1):
+        _note_use(token_id, now)
+    return replace(_actor(tenant_id, row), kind=ActorKind.TOKEN, token_id=token_id, scopes=frozenset(_json(scopes)))
 
 
 def _note_use(token_id: UUID, now: datetime) -> None:
@@ -123,12 +126,9 @@ def _note_use(token_id: UUID, now: datetime) -> None:
         free.save(update_fields=["last_used_at"])
 
 
-def tenant_of_token(secret: str) -> UUID | None:
-    """The tenant that a token belongs to, before any tenant is known (one of the two narrow functions)."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT itsm_tenant_of_token(%s)", [secret_hash(secret)])
-        row = cursor.fetchone()
-    return row[0] if row else None
+def tenant_of_token(secret: str) -> Tenant | None:
+    """The active tenant that a token belongs to, before any tenant is known (one of the two narrow functions)."""
+    return active_tenant("token", secret_hash(secret))
 
 
 def tenants_of_user(user_id: UUID) -> list[tuple[UUID, str, str]]:

@@ -14,9 +14,9 @@ from rest_framework.response import Response
 
 from itsm.access.limits import TooManyRequests
 from itsm.api.concurrency import PreconditionRequired
-from itsm.api.errors import BUSY, RETRY_AFTER, STATUS, domain_problem, is_outage, problem_body
 from itsm.api.idempotency import AnswerRemoved, InFlight, KeyReused, RightsChanged
-from itsm.api.parsers import TooLarge
+from itsm.doors.problems import BUSY, RETRY_AFTER, STATUS, domain_problem, is_outage, problem_body
+from itsm.doors.sizes import TooLarge
 from itsm.kernel.errors import DomainError, FieldProblem
 
 logger = logging.getLogger(__name__)

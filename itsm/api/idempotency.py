@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from itsm.api.models import IdempotencyKey
-from itsm.api.parsers import BODY_MAX_BYTES, refuse_oversize
+from itsm.doors.sizes import BODY_MAX_BYTES, refuse_oversize
 from itsm.events.models import Event
 from itsm.events.write import UnitOfWork
 from itsm.kernel import clock

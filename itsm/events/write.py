@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from itertools import groupby
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from itsm.kernel.actor import Actor
 from itsm.kernel.errors import DomainError, PolicyViolation, TooManyCauses, Violation, context_of
 from itsm.kernel.ids import new_id
 from itsm.tenancy.context import tenant
+from itsm.tenancy.rows import insert, update
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +39,6 @@ class Chained(Protocol):
     updated_at: datetime
     last_sequence: int
     last_digest: Any
-
-    def save(self, *, update_fields: Any = ..., force_insert: Any = ...) -> None: ...
 
 
 class UnitOfWork:
@@ -132,8 +132,8 @@ class UnitOfWork:
     def flush(self) -> None:
         """Write what was collected. Subscribers run here, in the same transaction; what they emit is written too."""
         while self._added or self._changed or self._events:
-            for row in self._added:
-                row.save(force_insert=True)
+            for _, rows in groupby(self._added, type):
+                insert(list(rows))
             new = {(type(row), row.pk) for row in self._added}
             for key, (row, fields) in self._changed.items():
                 if key not in new:
@@ -142,10 +142,9 @@ class UnitOfWork:
             self._added, self._changed = [], {}
             if not events:
                 continue
-            Event.objects.bulk_create(events)
-            if texts:
-                EventText.objects.bulk_create(texts)
-            Outbox.objects.bulk_create([Outbox(tenant_id=self.actor.tenant_id, event_id=event.pk) for event in events])
+            insert(events)
+            insert(texts)
+            insert([Outbox(tenant_id=self.actor.tenant_id, event_id=event.pk) for event in events])
             for event in events:
                 for kinds, subscriber in wiring.subscribers:
                     if event.kind.startswith(kinds):
@@ -180,7 +179,7 @@ class UnitOfWork:
             row.version += 1  # type: ignore[attr-defined]
             row.updated_at = self.now  # type: ignore[attr-defined]
             fields |= {"version", "updated_at"}
-        row.save(update_fields=fields)
+        update(row, fields)
 
 
 @contextmanager

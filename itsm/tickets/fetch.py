@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
 from uuid import UUID
+
+from django.db import connection
 
 from itsm.access.decide import authorize, visible_to
 from itsm.kernel.actor import Actor
-from itsm.kernel.errors import Conflict, IllegalTransition, Invalid, NotFound
+from itsm.kernel.errors import Conflict, IllegalTransition, NotFound, Problems
 from itsm.tenancy.fields import TenantModel
 from itsm.tickets.models import Ticket
-
-M = TypeVar("M", bound=TenantModel)
 
 
 def lock_ticket(
@@ -30,7 +29,8 @@ def lock_ticket(
     tickets = visible_to(actor, Ticket.objects.all()).filter(pk=ticket_id)
     if kind is not None:
         tickets = tickets.filter(kind=kind)
-    ticket: Ticket | None = tickets.select_for_update(of=("self",)).first()
+    # Not first(), which would have one row put in order.
+    ticket: Ticket | None = next(iter(tickets.select_for_update(of=("self",))), None)
     if ticket is None:
         raise NotFound
     if permission is not None:
@@ -61,12 +61,22 @@ def refuse_closed(ticket: Ticket, verb: str) -> None:
         )
 
 
-def reference(model: type[M], field: str, value: UUID | None, actor: Actor, **extra: Any) -> M | None:
-    """The active object of this tenant that an input field names, or None for an empty field. Raises Invalid otherwise."""
-    if value is None:
-        return None
-    rows: Any = model.objects
-    found: M | None = rows.filter(tenant_id=actor.tenant_id, pk=value, is_active=True, **extra).first()
-    if found is None:
-        raise Invalid.one(field, "unknown_reference", f"There is no active {model._meta.verbose_name} with this id.")
-    return found
+def refuse_unknown(actor: Actor, **named: tuple[type[TenantModel], UUID | None]) -> None:
+    """Raise Invalid unless each input field that is not empty names an active object of this tenant. One query for all."""
+    asked = {field: (model, value) for field, (model, value) in named.items() if value is not None}
+    if not asked:
+        return
+    active = [
+        f"EXISTS (SELECT FROM {model._meta.db_table} WHERE tenant_id = %s AND id = %s AND is_active)"
+        for model, _ in asked.values()
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {', '.join(active)}", [part for _, value in asked.values() for part in (actor.tenant_id, value)]
+        )
+        known = cursor.fetchone()
+    problems = Problems()
+    for (field, (model, _)), found in zip(asked.items(), known, strict=True):
+        if not found:
+            problems.add(field, "unknown_reference", f"There is no active {model._meta.verbose_name} with this id.")
+    problems.raise_if_any()

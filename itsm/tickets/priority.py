@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.db import connection
+
 from itsm.kernel.errors import Problems
-from itsm.tickets.models import PriorityRule
 
 #: (impact, urgency) → priority, as ServiceNow ships it. Written into each new tenant, which may change it.
 DEFAULT_MATRIX = {
@@ -21,6 +22,8 @@ DEFAULT_MATRIX = {
 }
 LEVELS = (1, 2, 3)
 
+_RULE = "SELECT priority FROM tickets_priorityrule WHERE tenant_id = %s AND impact = %s AND urgency = %s"
+
 
 def priority_of(tenant_id: UUID, impact: int, urgency: int) -> int:
     """The tenant's priority for a cell of the matrix. Raises Invalid when impact or urgency is not 1, 2 or 3."""
@@ -29,5 +32,7 @@ def priority_of(tenant_id: UUID, impact: int, urgency: int) -> int:
         if value not in LEVELS:
             problems.add(name, "out_of_range", f"{name} must be 1 (high), 2 (medium) or 3 (low).")
     problems.raise_if_any()
-    rule = PriorityRule.objects.filter(tenant_id=tenant_id, impact=impact, urgency=urgency).first()
-    return rule.priority if rule else DEFAULT_MATRIX[impact, urgency]
+    with connection.cursor() as cursor:
+        cursor.execute(_RULE, [tenant_id, impact, urgency])
+        rule = cursor.fetchone()
+    return int(rule[0]) if rule else DEFAULT_MATRIX[impact, urgency]

@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
-from itsm.api.errors import BUSY, RETRY_AFTER, is_outage, problem_response, status_of
+from itsm.doors.problems import BUSY, RETRY_AFTER, is_outage, problem_response, status_of
 from itsm.kernel.errors import DomainError, Invalid, NotFound
 from itsm.web.context import layout
 from itsm.web.forms import problem_text

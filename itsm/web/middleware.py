@@ -19,14 +19,15 @@ from django.utils.cache import patch_vary_headers
 
 from itsm.access import limits
 from itsm.access.actors import actor_of_token, actor_of_user, tenant_of_token
-from itsm.api.errors import problem_response
-from itsm.api.parsers import UPLOAD_MAX_BYTES, TooLarge, refuse_oversize
+from itsm.doors.problems import problem_response
+from itsm.doors.sizes import UPLOAD_MAX_BYTES, TooLarge, refuse_oversize
 from itsm.events.write import record_refusal
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import DomainError
 from itsm.kernel.ids import new_id
 from itsm.kernel.trace import note, traced
 from itsm.tenancy.context import tenant
+from itsm.tenancy.lookup import active_tenant
 from itsm.tenancy.models import Tenant
 from itsm.tickets.files import StoredContent
 from itsm.web.errors import error_page
@@ -118,22 +119,20 @@ class TenantMiddleware:
 
     def _find_tenant(self, request: HttpRequest) -> tuple[Tenant | None, bool]:
         """The tenant, and whether the request named one at all (a wrong name is not the same as none)."""
-        tenants = Tenant.objects.filter(is_active=True)
         if match := _PREFIX.match(request.path_info):
             slug, rest = match.groups()
             prefix = f"/t/{slug}"
             request.path_info = rest or "/"
             request.META["SCRIPT_NAME"] = prefix
             set_script_prefix(f"{prefix}/")
-            return tenants.filter(slug=slug).first(), True
+            return active_tenant("slug", slug), True
         if request.path_info.startswith(_GLOBAL):
             return None, False
         host = request.get_host().rsplit(":", 1)[0].lower()
-        if host not in settings.GLOBAL_HOSTS and (own := tenants.filter(host=host).first()):
+        if host not in settings.GLOBAL_HOSTS and (own := active_tenant("host", host)):
             return own, True
         if request.path_info.startswith("/api/") and (secret := bearer(request)):
-            tenant_id = tenant_of_token(secret)
-            return (tenants.filter(pk=tenant_id).first() if tenant_id else None), True
+            return tenant_of_token(secret), True
         return None, False
 
     def _inside(self, request: HttpRequest, found: Tenant | None) -> HttpResponseBase:

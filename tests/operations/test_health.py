@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import connection
-from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 
@@ -24,12 +22,12 @@ def test_without_its_queue_it_is_ready_and_says_so(db: None, settings: Any) -> N
 
 
 def test_with_an_old_schema_it_is_not_ready(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    applied, newest = MigrationRecorder.applied_migrations, MigrationLoader(connection).graph.leaf_nodes("tickets")
+    applied = MigrationRecorder.applied_migrations
 
-    def without_the_newest(recorder: MigrationRecorder) -> Any:
-        return {key: value for key, value in applied(recorder).items() if key not in newest}
+    def without_tickets(recorder: MigrationRecorder) -> Any:
+        return {key: value for key, value in applied(recorder).items() if key[0] != "tickets"}
 
-    monkeypatch.setattr(MigrationRecorder, "applied_migrations", without_the_newest)
+    monkeypatch.setattr(MigrationRecorder, "applied_migrations", without_tickets)
     answer = Client().get("/healthz/ready")
     assert answer.status_code == 503
     assert answer.json()["checks"]["database"] == "migrations are missing: run manage.py migrate"

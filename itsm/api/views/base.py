@@ -16,9 +16,10 @@ from itsm.api import idempotency, throttling
 from itsm.api.authentication import ActorAuthentication
 from itsm.api.exceptions import exception_handler
 from itsm.api.filters import bad_parameter, parameters
-from itsm.api.parsers import BODY_MAX_BYTES, UPLOAD_MAX_BYTES, JSONParser, UploadParser, refuse_oversize
+from itsm.api.parsers import JSONParser, UploadParser
 from itsm.api.renderers import JSONOnly, JSONRenderer, dumps
 from itsm.api.shapes import Shape
+from itsm.doors.sizes import BODY_MAX_BYTES, UPLOAD_MAX_BYTES, refuse_oversize
 from itsm.kernel.actor import Actor
 
 

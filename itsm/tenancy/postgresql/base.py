@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import select
 from typing import Any
 
+import psycopg
 from django.db.backends.postgresql import base, schema
+from psycopg.pq import ExecStatus, TransactionStatus
 
 from itsm.tenancy.context import TENANT_SETTING, current_tenant_id
 
@@ -44,5 +47,27 @@ class DatabaseWrapper(base.DatabaseWrapper):
         tenant_id = current_tenant_id()
         if not autocommit and tenant_id is not None:
             with self.wrap_database_errors:
-                # SET takes no bind parameters; a UUID's text holds nothing but hex and hyphens.
-                self.connection.execute(f"SET LOCAL {TENANT_SETTING} = '{tenant_id}'")
+                self._begin(f"BEGIN; SET LOCAL {TENANT_SETTING} = '{tenant_id}'")
+
+    def _begin(self, statements: str) -> None:
+        """Begin in one round trip; psycopg, which finds the transaction open then, would take two.
+
+        SET takes no bind parameters; a UUID's text holds nothing but hex and hyphens.
+        """
+        server = self.connection.pgconn
+        if server.transaction_status != TransactionStatus.IDLE:
+            raise psycopg.OperationalError("the connection is lost or has a transaction already")
+        result = server.exec_(statements.encode())
+        if result.status != ExecStatus.COMMAND_OK:
+            raise psycopg.errors.error_from_result(result)
+
+    def is_usable(self) -> bool:
+        """Whether the server still holds the connection, without asking it: an end that it has put shows on the socket.
+
+        Called once a request. Only when something has come unasked is a statement sent to see what it was.
+        """
+        if self.connection is None or self.connection.closed:
+            return False
+        waiting = select.poll()
+        waiting.register(self.connection.pgconn.socket, select.POLLIN)
+        return not waiting.poll(0) or bool(super().is_usable())

@@ -14,7 +14,7 @@ from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Invalid
 from itsm.kernel.unset import UNSET, Unset
 from itsm.tenancy.models import Person, Team
-from itsm.tickets.fetch import lock_ticket, reference, refuse_closed
+from itsm.tickets.fetch import lock_ticket, refuse_closed, refuse_unknown
 from itsm.tickets.models import Ticket
 
 
@@ -53,7 +53,7 @@ def place(
     if new_team is not None and new_team != ticket.team_id:
         if new_team in actor.hidden_teams:
             raise Invalid.one("team", "unknown_reference", "There is no active team with this id.")
-        reference(Team, "team", new_team, actor)
+        refuse_unknown(actor, team=(Team, new_team))
     moved = new_team is not None and new_team != ticket.team_id
     if moved and assignee_id is UNSET and new_assignee is not None and not _is_member(actor, new_assignee, new_team):
         new_assignee = None
@@ -77,7 +77,7 @@ def place(
 
 def check_assignee(actor: Actor, person_id: UUID, team_id: UUID | None, kind: str) -> None:
     """Raise Invalid unless the person works on tickets of this kind now, as a member of the team when that is restricted."""
-    reference(Person, "assignee", person_id, actor)
+    refuse_unknown(actor, assignee=(Person, person_id))
     grants = RoleGrant.objects.valid().filter(tenant_id=actor.tenant_id, person_id=person_id)
     of_process = Q(role__in=[Role.PROCESS_MANAGER, Role.PROCESS_OWNER], process=kind)
     if not grants.filter(Q(role=Role.AGENT) | of_process).exists():

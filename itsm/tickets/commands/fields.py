@@ -12,7 +12,7 @@ from itsm.kernel.errors import Problems
 from itsm.kernel.texts import BODY_MAX, TITLE_MAX, clean_text
 from itsm.kernel.unset import UNSET, Unset
 from itsm.tenancy.models import Person
-from itsm.tickets.fetch import lock_ticket, reference, refuse_closed
+from itsm.tickets.fetch import lock_ticket, refuse_closed, refuse_unknown
 from itsm.tickets.models import Category, Service, Ticket
 from itsm.tickets.priority import priority_of
 
@@ -46,15 +46,17 @@ def update_ticket(
             clean["impact"] = ticket.impact if impact is UNSET else impact
             clean["urgency"] = ticket.urgency if urgency is UNSET else urgency
             clean["priority"] = priority_of(actor.tenant_id, clean["impact"], clean["urgency"])
-        if service_id is not UNSET:
-            reference(Service, "service", service_id, actor)
-            clean["service_id"] = service_id
-        if category_id is not UNSET:
-            reference(Category, "category", category_id, actor)
-            clean["category_id"] = category_id
-        if requester_id is not UNSET:
-            reference(Person, "requester", requester_id, actor)
-            clean["requester_id"] = requester_id
+        given: dict[str, tuple[Any, Any]] = {
+            name: (model, value)
+            for name, model, value in (
+                ("service", Service, service_id),
+                ("category", Category, category_id),
+                ("requester", Person, requester_id),
+            )
+            if value is not UNSET
+        }
+        refuse_unknown(actor, **given)
+        clean |= {f"{name}_id": value for name, (_, value) in given.items()}
         changes = {name: value for name, value in clean.items() if getattr(ticket, name) != value}
         if not changes:
             return ticket

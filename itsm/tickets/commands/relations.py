@@ -11,7 +11,7 @@ from itsm.events.write import UnitOfWork, unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Invalid, NotFound
 from itsm.tenancy.models import Person
-from itsm.tickets.fetch import lock_ticket, reference, refuse_closed
+from itsm.tickets.fetch import lock_ticket, refuse_closed, refuse_unknown
 from itsm.tickets.models import LinkKind, Ticket, TicketLink, Watcher
 
 #: How many levels of parents are followed before a chain counts as a loop.
@@ -27,7 +27,7 @@ def watch_ticket(*, actor: Actor, ticket_id: UUID, person_id: UUID | None = None
         refuse_closed(ticket, "watch")
         if person_id is None:
             raise Invalid.one("person", "required", "Name the person who shall watch.")
-        reference(Person, "person", person_id, actor)
+        refuse_unknown(actor, person=(Person, person_id))
         if ticket.team_id is not None:
             other = actor_of_person(actor.tenant_id, person_id)
             if other is None or ticket.team_id in other.hidden_teams:

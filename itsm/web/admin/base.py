@@ -15,10 +15,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from itsm.access.decide import allows, authorize
-from itsm.api.errors import status_of
-from itsm.api.filters import is_uuid
+from itsm.doors.problems import status_of
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import DomainError, FieldProblem, Forbidden, Invalid, NotFound
+from itsm.kernel.ids import is_uuid
 from itsm.web.forms import problem_text
 from itsm.web.pages import refused
 

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from itsm.tickets.kinds import KINDS, state_label
 from itsm.tickets.models import Ticket
 from itsm.web.markdown import to_html
+from itsm.web.panes import PANES
 
 register = template.Library()
 
@@ -79,6 +80,12 @@ def page(ticket: Ticket) -> str:
     """The address of the ticket's page; empty for a kind that has none here."""
     known = KINDS.get(ticket.kind)
     return reverse(known.page, args=[ticket.number]) if known else ""
+
+
+@register.filter
+def beside(ticket: Ticket) -> bool:
+    """Whether this kind of ticket can be read beside a list."""
+    return ticket.kind in PANES
 
 
 @register.filter

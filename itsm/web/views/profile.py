@@ -21,7 +21,7 @@ from itsm.access.catalogue import SCOPES
 from itsm.access.commands import create_token, revoke_token, update_person
 from itsm.access.decide import authorize
 from itsm.access.models import ApiToken
-from itsm.api.errors import status_of
+from itsm.doors.problems import status_of
 from itsm.kernel.errors import DomainError
 from itsm.tenancy.models import Person
 from itsm.web.forms import CommandForm

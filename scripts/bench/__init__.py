@@ -1,0 +1,1 @@
+"""Viable beside a hand-written endpoint and beside the bare SQL, on one database. See docs/operations/benchmarks.md."""

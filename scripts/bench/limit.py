@@ -1,0 +1,118 @@
+"""The same SQL with nothing around it: pgbench, prepared statements, one transaction per operation."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from scripts.bench import statements
+from scripts.bench.load import Result
+from scripts.bench.operations import Sample
+from scripts.bench.vocabulary import EVERY
+
+_TICKET = (
+    "(SELECT id FROM tickets_ticket WHERE tenant_id = current_setting('itsm.tenant')::uuid "
+    "AND number = 'INC' || lpad((:n)::text, 7, '0'))"
+)
+_SEQUENCE = (
+    "(SELECT last_sequence + 1 FROM tickets_ticket "
+    f"WHERE tenant_id = current_setting('itsm.tenant')::uuid AND id = {_TICKET})"
+)
+_PAYLOAD = '\'{"state": [null, 1], "impact": 2, "urgency": 2, "priority": 3, "channel": "api"}\''
+_DIGEST = "'\\x" + "ab" * 32 + "'"
+
+
+def _scripts(name: str, sample: Sample) -> list[str]:
+    desk = sample.desk
+    digest = hashlib.sha256(desk.tokens[0].encode()).hexdigest()
+    values = {
+        "hash": f"'\\x{digest}'",
+        "tenant": f"'{desk.id}'",
+        "person": f"'{desk.agents[0]}'",
+        "team": "(ARRAY[" + ", ".join(f"'{team}'" for team in desk.teams) + "]::uuid[])[:m]",
+        "service": f"'{desk.services[0]}'",
+        "category": f"'{desk.categories[0]}'",
+        "word": "(ARRAY[" + ", ".join(f"'{word}'" for word in EVERY) + "])[:w]",
+        "impact": "2",
+        "urgency": "2",
+        "priority": "3",
+        "title": "'A title of some length'",
+        "now": "now()",
+        "description": "'" + "Some words that describe what is wrong. " * 6 + "'",
+        "digest": _DIGEST,
+        "previous": _DIGEST,
+        "salt": "'\\x" + "cd" * 16 + "'",
+        "payload": _PAYLOAD,
+        "token": "'token'",
+        "request": "'request'",
+        "state": ":s",
+        "state_category": "CASE WHEN :s = 3 THEN 'waiting' ELSE 'active' END",
+        "kind": "'incident.held'",
+        "hold_reason": "CASE WHEN :s = 3 THEN 'awaiting_vendor' ELSE '' END",
+        "sequence": _SEQUENCE,
+        "event": ":event",
+        "ticket": _TICKET,
+        "tickets": f"ARRAY[{_TICKET}]",
+    }
+    variables = [f"\\set n random(1, {desk.count})", f"\\set m random(1, {len(desk.teams)})", "\\set w random(1, 3)"]
+    begin = ["BEGIN;", _written("ENTER", values), _written("TOKEN", values)]
+    if name == "create":
+        made = {**values, "ticket": ":ticket", "number": "'B' || :number"}
+        number = _written("NUMBER", values).replace("RETURNING last_value;", "RETURNING last_value AS number \\gset")
+        steps = [
+            *(
+                "SELECT uuidv7() AS ticket, uuidv7() AS event \\gset",
+                "BEGIN;",
+                _written("ENTER", values),
+                number,
+                "COMMIT;",
+            ),
+            *(*begin, _written("REFERENCES", values), _written("CREATE", made)),
+        ]
+    elif name == "verb":
+        variables.append("\\set s random(2, 3)")
+        steps = [
+            "SELECT uuidv7() AS event \\gset",
+            *begin,
+            _written("LOCK", values),
+            _written("VERB", values),
+            _written("CHILDREN", values),
+        ]
+        steps.append(_written("LINKS", values))
+    else:
+        steps = [*begin, _written({"get": "GET", "list": "LIST", "search": "SEARCH"}[name], values)]
+        steps.append(_written("LINKS", values))
+    return [*variables, *steps, "COMMIT;"]
+
+
+def _written(name: str, values: Mapping[str, str]) -> str:
+    text = re.sub(r"\{(\w+)\}", lambda match: values[match.group(1)], getattr(statements, name))
+    return " ".join(text.split()) + ";"
+
+
+def run(name: str, chosen: Sequence[Sample], connections: int, seconds: float, folder: Path) -> Result:
+    """What the database alone does. Raises RuntimeError with what pgbench complains of."""
+    files: list[str] = []
+    for sample in chosen:
+        path = folder / f"{name}-{sample.desk.slug}.sql"
+        path.write_text("\n".join(_scripts(name, sample)) + "\n", encoding="utf-8")
+        files += ["-f", f"{path}@{max(1, sample.desk.count // 10)}"]
+    for old in folder.glob("log.*"):
+        old.unlink()
+    command = ["pgbench", "-n", "-M", "prepared", "-c", str(connections), "-j", "1", "-T", str(max(1, round(seconds)))]
+    command += [*files, "-l", f"--log-prefix={folder / 'log'}", os.environ["DATABASE_URL"]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode or "number of failed transactions: 0" not in done.stdout:
+        raise RuntimeError(f"pgbench failed at {name}:\n{done.stderr[-2000:]}\n{done.stdout[-500:]}")
+    result = Result()
+    for path in folder.glob("log.*"):
+        result.latencies += [int(line.split()[2]) / 1e6 for line in path.read_text().splitlines()]
+    result.latencies.sort()
+    found = re.search(r"tps = ([\d.]+)", done.stdout)
+    assert found is not None
+    result.seconds = result.count / float(found.group(1))
+    return result
