@@ -107,6 +107,24 @@ def desk_filter(actor: Actor, permission: str, prefix: str = "") -> Q:
     return condition & ~Q(**{f"{prefix}team_id__in": sorted(actor.hidden_teams)}) if actor.hidden_teams else condition
 
 
+def event_filter(actor: Actor, prefix: str = "") -> Q:
+    """The condition under which the actor reads an event as such; ``prefix`` leads to the event.
+
+    Events of tickets that the actor works on, those of notes for who reads notes, events of no ticket for who audits. As
+    somebody's requester one reads the ticket's timeline, which tells less than the events do.
+    """
+    ticket = f"{prefix}ticket__"
+    seen = Q(**{f"{prefix}ticket__isnull": False})
+    seen &= desk_filter(actor, "ticket.read", ticket) & desk_filter(actor, "event.read", ticket)
+    noted = kinds_within(actor, "ticket.read_internal")
+    if noted is not None:
+        said = f"{prefix}payload__audience"
+        # Most events have no audience, and "not internal" is unknown for those.
+        open_to_all = Q(**{f"{said}__isnull": True}) | ~Q(**{said: "internal"})
+        seen &= open_to_all | Q(**{f"{ticket}kind__in": sorted(noted)})
+    return seen | Q(**{f"{prefix}ticket__isnull": True}) if allows(actor, "audit.read") else seen
+
+
 def kinds_within(actor: Actor, permission: str) -> frozenset[str] | None:
     """Kinds of ticket for all of which (but the hidden ones) the actor has ``permission``; None for every kind."""
     if actor.kind is ActorKind.SYSTEM:
