@@ -13,6 +13,7 @@ from incidents import reactions
 from incidents import telling as incident_telling
 from incidents.kind import INCIDENT
 from incidents.web.page import incident_pane
+from incidents.web.places import PLACES as INCIDENT_PLACES
 from itsm.api import idempotency
 from itsm.events.bus import Consumer, wiring
 from itsm.events.kinds import declare
@@ -21,7 +22,7 @@ from itsm.tickets import files, kinds, search
 from itsm.tickets import provision as ticket_provision
 from itsm.tickets import telling as ticket_telling
 from itsm.tickets.commands import erasure
-from itsm.web import panes
+from itsm.web import panes, places
 
 #: What a new tenant gets, in this order.
 PROVISION: tuple[Callable[[UUID], None], ...] = (ticket_provision.provision, incident_provision.provision)
@@ -34,6 +35,7 @@ def connect() -> None:
     declare(*ticket_events.KINDS, *incident_events.KINDS)
     kinds.register(INCIDENT)
     panes.register(INCIDENT.key, incident_pane)
+    places.register(*INCIDENT_PLACES)
     ticket_telling.connect()
     incident_telling.connect()
     # In the transaction of the change.

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 
 from itsm.access.decide import allows
 from itsm.web.pages import wants_part, works_the_queue
+from itsm.web.places import places_of
 from itsm.web.shortcuts import SHORTCUTS
 
 #: Whoever has one of these finds the way to the configuration in the header.
@@ -27,11 +28,10 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "actor": actor,
         "layout": layout(request),
         "shortcuts": SHORTCUTS,
+        "places": places_of(actor) if actor is not None else [],
         "rooms": {
             "queue": actor is not None and works_the_queue(actor),
             "admin": actor is not None and any(allows(actor, right) for right in _CONFIGURES),
-            "report": actor is not None and allows(actor, "report.read"),
-            "create": actor is not None and allows(actor, "incident.create", process="incident"),
             "tokens": actor is not None and allows(actor, "token.create"),
         },
     }

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 from itsm.access.actors import tenants_of_user
 from itsm.kernel.actor import Actor
 from itsm.web.pages import works_the_queue
+from itsm.web.places import home_of
 
 
 @require_safe
@@ -20,7 +21,7 @@ def home(request: HttpRequest) -> HttpResponseBase:
     """Inside a tenant the queue or one's own requests; outside, the choice of organisations (none, one or several)."""
     actor: Actor | None = getattr(request, "actor", None)
     if actor is not None:
-        return redirect("queue" if works_the_queue(actor) else "my-requests")
+        return redirect("queue" if works_the_queue(actor) else home_of(actor))
     if not request.user.is_authenticated:
         return redirect_to_login(request.get_full_path())
     tenants = tenants_of_user(request.user.pk)
