@@ -261,7 +261,8 @@ def _causes(actor: Actor, seen: list[Event], all_of_it: bool) -> dict[UUID, str]
     for cause_id in wanted & by_id.keys():
         cause = by_id[cause_id]
         renderer = RENDERERS.get(cause.kind)
-        readable = all_of_it or _audience(cause.kind, cause.payload) == Audience.PUBLIC
+        payload = current(cause.kind, cause.version, cause.payload)
+        readable = all_of_it or _audience(cause.kind, payload) == Audience.PUBLIC
         if renderer and readable:
             found[cause_id] = renderer.because()
     return found

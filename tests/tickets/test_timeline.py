@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
@@ -170,6 +171,21 @@ def test_children_say_why(inside: Desk) -> None:
     set_parent(actor=agent, ticket_id=child.pk, parent_id=parent.pk)
     commands.start_incident(actor=agent, ticket_id=parent.pk)
     assert told(inside, "agent", child)[-1].because == "because work on the parent started"
+
+
+def test_who_may_know_a_cause_is_read_in_its_shape_of_today(inside: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticket, requester = inside.incident(), inside.actor("requester")
+    commands.hold_incident(
+        actor=inside.actor("agent"), ticket_id=ticket.pk, reason="awaiting_caller", comment="Which one?"
+    )
+    comment_on_ticket(actor=requester, ticket_id=ticket.pk, body="The red one")
+    assert told(inside, "requester", ticket)[-1].because == "because the caller replied"
+    upcasters = {1: lambda payload: {**payload, "audience": "internal"}}
+    monkeypatch.setitem(
+        KINDS, "ticket.commented", replace(KINDS["ticket.commented"], version=2, upcasters=upcasters)
+    )
+    assert told(inside, "requester", ticket)[-1].text == "resumed work"
+    assert told(inside, "requester", ticket)[-1].because == ""
 
 
 def test_the_number_of_queries_is_constant(inside: Desk) -> None:
