@@ -181,9 +181,7 @@ def test_who_may_know_a_cause_is_read_in_its_shape_of_today(inside: Desk, monkey
     comment_on_ticket(actor=requester, ticket_id=ticket.pk, body="The red one")
     assert told(inside, "requester", ticket)[-1].because == "because the caller replied"
     upcasters = {1: lambda payload: {**payload, "audience": "internal"}}
-    monkeypatch.setitem(
-        KINDS, "ticket.commented", replace(KINDS["ticket.commented"], version=2, upcasters=upcasters)
-    )
+    monkeypatch.setitem(KINDS, "ticket.commented", replace(KINDS["ticket.commented"], version=2, upcasters=upcasters))
     assert told(inside, "requester", ticket)[-1].text == "resumed work"
     assert told(inside, "requester", ticket)[-1].because == ""
 
