@@ -160,7 +160,7 @@ def test_every_emitted_kind_is_declared_and_carries_its_keys() -> None:
         given = {word.arg for word in call.keywords if word.arg is not None} - {"texts"}
         if all(word.arg is not None for word in call.keywords):
             assert given >= declared.required, f"{place}: {kind} lacks {sorted(declared.required - given)}"
-        known = declared.required | declared.optional | {"source"}
+        known = declared.required | declared.optional
         assert given <= known, f"{place}: {kind} does not declare {sorted(given - known)}"
         for word in call.keywords:
             if word.arg == "texts" and isinstance(word.value, ast.Dict):
