@@ -41,6 +41,13 @@ STATUS: dict[type[DomainError], int] = {
 #: Seconds after which a client may try again when the database did not answer (the header Retry-After of a 503).
 RETRY_AFTER = 2
 BUSY = "The service is busy. Try again in a moment."
+#: What happened and what to do, for refusals that no command has worded.
+SENTENCES = {
+    400: "The request cannot be read. Check its address, its headers and its body.",
+    403: "You may not do this.",
+    404: "There is no such object, or you may not see it.",
+    500: "Something went wrong on our side. Quote the request_id.",
+}
 
 
 def is_outage(error: BaseException | None) -> bool:
