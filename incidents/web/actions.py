@@ -37,7 +37,7 @@ class Action:
     permission: str
     done: _StrOrPromise
     verb: str = ""
-    #: A label that says what the button sends, where the label alone would be ambiguous.
+    #: The button stands out: in this state it is what one does next.
     primary: bool = False
 
     @property
