@@ -1,4 +1,4 @@
-"""The Celery app: settings that survive crashes, the beat schedule, and a task class that runs inside one tenant."""
+"""The Celery app: settings that survive crashes, and the beat schedule."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from typing import Any
 from uuid import UUID
 
-from celery import Celery, Task
+from celery import Celery
 from celery.signals import worker_init
 from kombu import Connection, pools
 from kombu.exceptions import OperationalError
@@ -73,32 +73,6 @@ app.conf.update(
     },
 )
 heartbeat.install(app)
-
-
-class TenantTask(Task):  # type: ignore[type-arg]
-    """A task that runs inside the tenant of its header ``itsm_tenant``; without one it refuses to run.
-
-    The header is set from the tenant that is in force where the task is sent.
-    """
-
-    abstract = True
-
-    def apply_async(self, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
-        from itsm.tenancy.context import current_tenant_id
-
-        tenant_id = current_tenant_id()
-        if tenant_id is not None:
-            options["headers"] = {**(options.get("headers") or {}), "itsm_tenant": str(tenant_id)}
-        return super().apply_async(args, kwargs, *more, **options)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        from itsm.tenancy.context import tenant
-
-        header = getattr(self.request, "itsm_tenant", None) or (self.request.headers or {}).get("itsm_tenant")
-        if not header:
-            raise RuntimeError(f"{self.name} was sent without a tenant")
-        with tenant(UUID(header)):
-            return super().__call__(*args, **kwargs)
 
 
 #: After a failure the broker is left alone for this long; each further failure doubles it, up to the last value.

@@ -11,7 +11,11 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 
 class MissingSetting(RuntimeError):
-    """A variable that must be set is not; the message says which one and what it is for."""
+    """A variable that must be set is not; the message says which one and where its meaning stands."""
+
+
+class BadSetting(RuntimeError):
+    """A variable is set to what it cannot be; the message says to what, and what it may be."""
 
 
 def text(name: str, default: str | None = None) -> str:
@@ -20,7 +24,7 @@ def text(name: str, default: str | None = None) -> str:
         return Path(file).read_text(encoding="utf-8").strip()
     value = os.environ.get(name, default)
     if value is None:
-        raise MissingSetting(f"{name} is not set. See docs/operations/running.md for what it means.")
+        raise MissingSetting(f"{name} is not set. See docs/operations/settings.md for what it means.")
     return value
 
 
@@ -33,7 +37,7 @@ def flag(name: str, default: bool = False) -> bool:
         return True
     if value.lower() in {"0", "false", "no", "off", ""}:
         return False
-    raise MissingSetting(f"{name}={value!r} is neither yes nor no.")
+    raise BadSetting(f"{name}={value!r} is neither yes nor no.")
 
 
 def number(name: str, default: int) -> int:
@@ -42,14 +46,14 @@ def number(name: str, default: int) -> int:
     try:
         return default if value is None else int(value)
     except ValueError:
-        raise MissingSetting(f"{name}={value!r} is not a whole number.") from None
+        raise BadSetting(f"{name}={value!r} is not a whole number.") from None
 
 
 def choice(name: str, default: str, options: tuple[str, ...]) -> str:
     """One of ``options``; anything else is refused with the variable's name."""
     value = os.environ.get(name) or default
     if value not in options:
-        raise MissingSetting(f"{name}={value!r} is none of: {', '.join(options)}.")
+        raise BadSetting(f"{name}={value!r} is none of: {', '.join(options)}.")
     return value
 
 
@@ -89,6 +93,6 @@ def redis(url: str, password: str = "") -> str:
     if not password or parts.password:
         return url
     if not parts.hostname:
-        raise MissingSetting(f"{url} is no network address: put the password into the URL itself.")
+        raise BadSetting(f"{url} is no network address: put the password into the URL itself.")
     user, _, host = parts.netloc.rpartition("@")
     return parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}").geturl()

@@ -30,8 +30,21 @@ def test_without_a_password_nothing_changes() -> None:
 
 
 def test_a_password_that_would_be_lost_is_refused() -> None:
-    with pytest.raises(env.MissingSetting, match="put the password into the URL itself"):
+    with pytest.raises(env.BadSetting, match="put the password into the URL itself"):
         env.redis("unix:///run/valkey.sock?db=0", "secret")
+
+
+def test_what_is_missing_and_what_is_wrong_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOME", raising=False)
+    with pytest.raises(env.MissingSetting, match=r"SOME is not set\. See docs/operations/settings\.md"):
+        env.text("SOME")
+    monkeypatch.setenv("SOME", "often")
+    with pytest.raises(env.BadSetting, match="SOME='often' is neither yes nor no"):
+        env.flag("SOME")
+    with pytest.raises(env.BadSetting, match="SOME='often' is not a whole number"):
+        env.number("SOME", 1)
+    with pytest.raises(env.BadSetting, match="SOME='often' is none of: line, json"):
+        env.choice("SOME", "line", ("line", "json"))
 
 
 def test_another_role_gets_the_same_database_and_no_password() -> None:

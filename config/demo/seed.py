@@ -19,11 +19,12 @@ from incidents import commands as incident
 from itsm.access.actors import actor_of_person
 from itsm.access.catalogue import SCOPES, Role
 from itsm.access.commands import create_person, create_team, create_token, grant_role, invite_user, update_person
+from itsm.access.organisations import create_organisation
 from itsm.events.relay import relay
 from itsm.kernel import clock
 from itsm.kernel.actor import Actor
 from itsm.tenancy.context import tenant
-from itsm.tenancy.models import Organisation, Person, Tenant, User
+from itsm.tenancy.models import Person, Tenant, User
 from itsm.tickets.commands import assign_ticket, comment_on_ticket
 from itsm.tickets.commands.configuration import create_category, create_service, update_settings
 from itsm.tickets.models import Ticket
@@ -110,11 +111,7 @@ class Desk:
         update_settings(actor=self.system, time_zone=self.company.time_zone, language=self.company.language)
 
     def _hire(self, seeded: Seeded) -> None:
-        with tenant(seeded.tenant.pk):
-            organisations = [
-                Organisation.objects.create(tenant_id=seeded.tenant.pk, name=name)
-                for name in self.company.organisations
-            ]
+        organisations = [create_organisation(actor=self.system, name=name) for name in self.company.organisations]
         for role, grants in ROLES.items():
             email = f"{role}@{self.company.domain}"
             self._person(role, NAMES[role], email, grants)

@@ -22,6 +22,8 @@ from .state import MARKER, StateFolder, read_document
 from .supervisor import Stopped, Supervisor
 
 TEST_PREFIX = "viable-test-"
+#: What may name an engine of one's own, by itself, in parts or by the file that holds it.
+OUTSIDE = ("DATABASE_", "REDIS_", "CACHE_")
 
 
 def run_command(
@@ -29,16 +31,18 @@ def run_command(
     env: Mapping[str, str],
     account: Account,
     supervisor: Supervisor | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> int:
     """Run a command in the foreground with the services' environment; return its exit status.
 
-    It keeps the terminal. Without a supervisor the services are someone else's and only joined.
+    `env` comes on top of `environ`, by default what this process was given. The command keeps the terminal.
+    Without a supervisor the services are someone else's and only joined.
     """
     home = {} if account.uid == os.geteuid() else {"HOME": env["VIABLE_STATE"], "USER": account.name}
     try:
         process = spawn(
             command,
-            env={**os.environ, **env, **home},
+            env={**(os.environ if environ is None else environ), **env, **home},
             account=account,
             cwd=Path.cwd(),
             output=None,
@@ -96,6 +100,7 @@ def services(
 ) -> int:
     """Start the engines, run the command (or wait for a stop if there is none), stop the engines.
 
+    `environ` stands for the environment of this process, for the engines and for the command.
     If they run already, the command joins them. `drop` runs the command as the services' account.
     """
     if command and lock_is_held(state.path):
@@ -119,7 +124,7 @@ def services(
         if drop:
             account = state.account
             refuse_unreadable_program(account, CHECKOUT, ())
-        return run_command(command, {**env, **_path(local.programs)}, account, supervisor)
+        return run_command(command, {**env, **_path(local.programs)}, account, supervisor, environ)
     except Stopped:
         return 130
     finally:
@@ -142,14 +147,11 @@ def sweep_test_folders(parent: Path) -> None:
 def test(command: Sequence[str], console: Console, *, external: bool = False, user: str = "") -> int:
     """Run a command (pytest) against a cluster of its own that is thrown away afterwards.
 
-    DATABASE_URL and REDIS_URL of the environment are left alone unless `external`: a test run empties what it
-    is given.
+    Unless `external`, no setting of a database, queue or cache in the environment counts, nor a file that holds one:
+    a test run empties what it is given.
     """
-    environ = dict(os.environ)
-    if not external:
-        for name in ("DATABASE_URL", "DATABASE_OWNER_URL", "DATABASE_PLATFORM_URL", "REDIS_URL"):
-            environ.pop(name, None)
-    environ.pop("DJANGO_SETTINGS_MODULE", None)
+    ours = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    environ = {name: value for name, value in ours.items() if external or not name.startswith(OUTSIDE)}
     parent = Path(tempfile.gettempdir()).resolve()
     sweep_test_folders(parent)
     folder = Path(tempfile.mkdtemp(prefix=TEST_PREFIX, dir=parent))

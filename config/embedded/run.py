@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import json
 import os
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from .child import Service
 from .console import Console
@@ -50,48 +48,35 @@ class Application:
     code: Sequence[Path] = ()
     modules: Sequence[str] = ()
     live: str = "/healthz/live"
-    missing: list[str] = field(default_factory=list)
 
 
 def viable_application(port: int, state: Path, checkout: Path = CHECKOUT) -> Application:
-    """Return Viable's own processes; what the checkout does not have (yet) is left out and listed."""
+    """Viable's own processes."""
     python = sys.executable
-    application = Application(checkout=checkout, modules=("django", "celery", "granian"))
-    application.code = [
-        path
-        for path in sorted(checkout.iterdir())
-        if path.is_dir() and not path.name.startswith(".") and path.name not in ("tests", "docs")
-    ]
-    if (checkout / "manage.py").exists():
-        application.migrate = [python, "manage.py", "migrate", "--no-input"]
-        if next(checkout.glob("[!.]*/**/management/commands/seed_demo.py"), None):
-            application.seed = [python, "manage.py", "seed_demo", "--once"]
-        else:
-            application.missing.append("manage.py seed_demo")
-    else:
-        application.missing.append("manage.py")
-    if (checkout / "config" / "wsgi.py").exists():
-        application.web = [
+    celery = [python, "-m", "celery", "-A", "config.celery"]
+    return Application(
+        checkout=checkout,
+        migrate=[python, "manage.py", "migrate", "--no-input"],
+        seed=[python, "manage.py", "seed_demo"],
+        web=[
             python, "-m", "granian", "--interface", "wsgi", "--no-ws",
             "--host", HOST, "--port", str(port),
             "--workers", "2", "--blocking-threads", "4", "--backpressure", "16",
             "--workers-kill-timeout", "25", "--respawn-failed-workers", "--respawn-interval", "0.5",
             "config.wsgi:application",
-        ]  # fmt: skip
-    else:
-        application.missing.append("config/wsgi.py")
-    if (checkout / "config" / "celery.py").exists():
-        celery = [python, "-m", "celery", "-A", "config.celery"]
-        application.worker = [
+        ],
+        worker=[
             *celery, "worker", "--concurrency", "2", "--loglevel", "INFO", "--without-gossip", "--without-mingle",
-        ]  # fmt: skip
+        ],
         # A pid file would only outlive a kill and keep the next beat from starting; the lock does its work.
-        application.beat = [
-            *celery, "beat", "--loglevel", "INFO", "--pidfile", "", "--schedule", str(state / "beat" / "schedule"),
-        ]  # fmt: skip
-    else:
-        application.missing.append("config/celery.py")
-    return application
+        beat=[*celery, "beat", "--loglevel", "INFO", "--pidfile", "", "--schedule", str(state / "beat" / "schedule")],
+        code=[
+            path
+            for path in sorted(checkout.iterdir())
+            if path.is_dir() and not path.name.startswith(".") and path.name not in ("tests", "docs")
+        ],
+        modules=("django", "celery", "granian"),
+    )  # fmt: skip
 
 
 def parse_port(text: str) -> int:
@@ -145,8 +130,6 @@ class Run:
         self.local.start(self.console)
         env = self.local.env(self.address, os.environ.get("DJANGO_SETTINGS_MODULE", SETTINGS))
         self.state.publish(env, address=self.address, pid=os.getpid(), programs=self.local.programs)
-        for name in application.missing:
-            self.console.say(f"  · left out: this checkout has no {name}")
         self._once("migrate", "database migrations", application.migrate, env)
         self._seed(env)
         self._children(env)
@@ -199,15 +182,8 @@ class Run:
         demo = read_document(self.state.path / "demo.json")
         if demo is None:
             self._once("seed_demo", "demo data", self.application.seed, env)
-        elif isinstance(old := demo.get("address"), str) and old != self.address:
-            self._readdress(demo, old)
-
-    def _readdress(self, demo: dict[str, Any], old: str) -> None:
-        """Bring demo.json to the address of this run: the demo is the same, the port is another."""
-        path = self.state.path / "demo.json"
-        write_private(path, json.dumps(_replace_prefix(demo, old, self.address), indent=2, ensure_ascii=False))
-        if os.geteuid() != self.state.account.uid:
-            os.chown(path, self.state.account.uid, self.state.account.gid, follow_symlinks=False)
+        elif demo.get("address") != self.address:
+            self._once("seed_demo", "addresses of the demo", self.application.seed, env)
 
     def _children(self, env: Mapping[str, str]) -> None:
         application = self.application
@@ -284,16 +260,6 @@ class _Every:
         answer = self.condition()
         self.next = time.monotonic() + self.seconds
         return answer
-
-
-def _replace_prefix(value: Any, old: str, new: str) -> Any:
-    if isinstance(value, str):
-        return new + value[len(old) :] if value == old or value.startswith(f"{old}/") else value
-    if isinstance(value, list):
-        return [_replace_prefix(item, old, new) for item in value]
-    if isinstance(value, dict):
-        return {name: _replace_prefix(item, old, new) for name, item in value.items()}
-    return value
 
 
 def run(

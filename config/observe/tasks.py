@@ -23,11 +23,7 @@ _running: dict[str, tuple[float, AbstractContextManager[None]]] = {}
 
 @task_prerun.connect
 def begin(task_id: str, task: Task[Any, Any], **_: Any) -> None:
-    ids = {"task": str(task.name), "task_id": task_id}
-    tenant_id = getattr(task.request, "itsm_tenant", None) or (task.request.headers or {}).get("itsm_tenant")
-    if tenant_id:
-        ids["tenant_id"] = str(tenant_id)
-    scope = traced(**ids)
+    scope = traced(task=str(task.name), task_id=task_id)
     scope.__enter__()
     _running[task_id] = (time.perf_counter(), scope)
 

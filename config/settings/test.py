@@ -21,4 +21,3 @@ STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.Static
 STORAGES["default"] = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
 # Tests send forms faster than a hand does.
 WEB_RATE_LIMIT = (10**9, 60)
-CELERY_TASK_ALWAYS_EAGER = False

@@ -24,7 +24,8 @@ def begin(
 ) -> tuple[Ticket, Incident, State]:
     """The locked ticket, its incident part, and the state that ``verb`` leads to.
 
-    Raises NotFound, Forbidden, Conflict, IllegalTransition or PolicyViolation, in the order in which DESIGN lists them.
+    Whatever comes first of these is raised, and nothing of what the caller names is looked at before: NotFound (404),
+    Forbidden (403), Conflict (412), IllegalTransition (409), PolicyViolation (422).
     """
     permission = PERMISSION.get(verb, f"incident.{verb}")
     ticket = lock_ticket(work.actor, ticket_id, permission=permission, expected_version=expected_version, kind=KIND)

@@ -41,11 +41,11 @@ def merge_incident(
             except NotFound:
                 if one == ticket_id:
                     raise
-                raise Invalid.one(
-                    "into", "unknown_reference", "There is no incident with this id to merge into."
-                ) from None
-        target = locked[into_id]
+        # Who may not merge at all learns nothing about what he names.
         ticket, incident, state = begin(work, "merge", ticket_id, expected_version)
+        target = locked.get(into_id)
+        if target is None:
+            raise Invalid.one("into", "unknown_reference", "There is no incident with this id to merge into.")
         authorize(actor, "incident.merge", target)
         if not target.is_open:
             raise Invalid.one("into", "not_open", f"{target.number} is not open: merge into an open incident.")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from incidents.importing.reader import Fault
+from itsm.reports.tables import harmless
 
 #: How many reasons a run shows by itself.
 _SHOWN = 5
@@ -40,7 +41,7 @@ class Rejects:
             self._file = self.path.open("w", encoding="utf-8", newline="")
             self._writer = csv.writer(self._file)
             self._writer.writerow(["line", "number", "code", "reason"])
-        self._writer.writerow([line, _harmless(number), fault.code, _harmless(fault.reason)])
+        self._writer.writerow([line, _cell(number), fault.code, _cell(fault.reason)])
 
     def close(self) -> None:
         """Make sure that the file is on disk."""
@@ -51,7 +52,6 @@ class Rejects:
             self._file = None
 
 
-def _harmless(text: str) -> str:
-    """No formula, should somebody open the file in a spreadsheet."""
-    text = "".join(char if char.isprintable() else " " for char in text)
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text
+def _cell(text: str) -> Any:
+    """One line, and no formula, should somebody open the file in a spreadsheet."""
+    return harmless("".join(char if char.isprintable() else " " for char in text))

@@ -37,7 +37,7 @@ class Action:
     permission: str
     done: _StrOrPromise
     verb: str = ""
-    #: A label that says what the button sends, where the label alone would be ambiguous.
+    #: The button stands out: in this state it is what one does next.
     primary: bool = False
 
     @property
@@ -75,17 +75,20 @@ def _follow_up(actor: Actor, ticket: Ticket, data: Data, _form: TicketForm) -> T
 
 
 def _comment(actor: Actor, ticket: Ticket, data: Data, _form: TicketForm) -> None:
-    if data["body"]:
-        spine.comment_on_ticket(actor=actor, ticket_id=ticket.pk, body=data["body"], audience=data["audience"])
-    if data["file"]:
-        upload = data["file"]
-        spine.attach_file(
+    files = []
+    if upload := data["file"]:
+        file = spine.attach_file(
             actor=actor,
             ticket_id=ticket.pk,
             name=upload.name,
             content=upload.file,
             size=upload.size,
             audience=data["audience"],
+        )
+        files.append(file.pk)
+    if data["body"]:
+        spine.comment_on_ticket(
+            actor=actor, ticket_id=ticket.pk, body=data["body"], audience=data["audience"], attachment_ids=files
         )
 
 

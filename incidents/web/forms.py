@@ -63,10 +63,6 @@ class MergeForm(TicketForm):
         help_text=gettext_lazy("The number of the incident that goes on. This one is closed and points to it."),
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["number"].actor = self.actor  # type: ignore[attr-defined]
-
 
 class ParentForm(TicketForm):
     places: ClassVar = {"parent": "number"}
@@ -76,19 +72,11 @@ class ParentForm(TicketForm):
         help_text=gettext_lazy("This incident then follows its parent. Empty: independent."),
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["number"].actor = self.actor  # type: ignore[attr-defined]
-
 
 class LinkForm(TicketForm):
     places: ClassVar = {"target": "number"}
     kind = forms.ChoiceField(label=gettext_lazy("Link"), choices=LinkKind.choices)
     number = NumberField(label=gettext_lazy("Number"))
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["number"].actor = self.actor  # type: ignore[attr-defined]
 
 
 class UnlinkForm(TicketForm):
@@ -97,10 +85,6 @@ class UnlinkForm(TicketForm):
 
 class WatcherForm(TicketForm):
     person = PersonField(label=gettext_lazy("Person"), help_text=gettext_lazy("E-mail address or full name."))
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["person"].tenant_id = self.actor.tenant_id  # type: ignore[attr-defined]
 
 
 class UnwatchForm(TicketForm):
@@ -189,7 +173,6 @@ class EditForm(TicketForm):
     def __init__(self, *args: Any, choices: Choices, ticket: Ticket, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.offer = {"choices": choices, "ticket": ticket}
-        self.fields["requester"].tenant_id = self.actor.tenant_id  # type: ignore[attr-defined]
         self.fields["requester"].required = ticket.requester_id is not None
         self.fields["service"].choices = [("", "—"), *choices.services(ticket.service_id)]  # type: ignore[attr-defined]
         offered = choices.categories(ticket.category_id)
@@ -265,7 +248,6 @@ class NewForm(CommandForm):
     def __init__(self, *args: Any, actor: Actor, **kwargs: Any) -> None:
         super().__init__(*args, actor=actor, **kwargs)
         choices = Choices(actor)
-        self.fields["requester"].tenant_id = actor.tenant_id  # type: ignore[attr-defined]
         self.fields["service"].choices = [("", "—"), *choices.services()]  # type: ignore[attr-defined]
         self.fields["category"].choices = [("", "—"), *choices.categories()]  # type: ignore[attr-defined]
         if not allows(actor, "incident.create_for_others", process=KIND):

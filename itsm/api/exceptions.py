@@ -12,19 +12,10 @@ from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
-from itsm.access.limits import TooManyRequests
-from itsm.api.concurrency import PreconditionRequired
-from itsm.api.idempotency import AnswerRemoved, InFlight, KeyReused, RightsChanged
-from itsm.doors.problems import BUSY, RETRY_AFTER, STATUS, domain_problem, is_outage, problem_body
-from itsm.doors.sizes import TooLarge
+from itsm.doors.problems import BUSY, RETRY_AFTER, SENTENCES, domain_problem, is_outage, problem_body
 from itsm.kernel.errors import DomainError, FieldProblem
 
 logger = logging.getLogger(__name__)
-
-STATUS.update(
-    {TooLarge: 413, PreconditionRequired: 428, TooManyRequests: 429}
-    | {KeyReused: 422, InFlight: 409, AnswerRemoved: 409, RightsChanged: 409}
-)
 
 _CODES = {
     drf.NotAuthenticated: "not_authenticated",
@@ -84,13 +75,13 @@ def _flatten(found: Any, where: str) -> Any:
 
 def _other_problem(request: HttpRequest, error: Exception) -> dict[str, Any]:
     if isinstance(error, Http404):
-        return problem_body(request, 404, "not_found", "There is no such object, or you may not see it.")
+        return problem_body(request, 404, "not_found", SENTENCES[404])
     if isinstance(error, PermissionDenied):
-        return problem_body(request, 403, "forbidden", "You may not do this.")
+        return problem_body(request, 403, "forbidden", SENTENCES[403])
     if isinstance(error, RequestDataTooBig):
         return problem_body(request, 413, "too_large", "The body is too large.")
     if isinstance(error, SuspiciousOperation | UnreadablePostError | MultiPartParserError):
-        return problem_body(request, 400, "malformed_request", "The request cannot be read.")
+        return problem_body(request, 400, "malformed_request", SENTENCES[400])
     if isinstance(error, DataError):
         logger.warning("the database cannot take a value", exc_info=error)
         return problem_body(request, 400, "invalid", "The request holds a value that cannot be stored or compared.")
@@ -101,4 +92,4 @@ def _other_problem(request: HttpRequest, error: Exception) -> dict[str, Any]:
         logger.warning("the database did not answer in time", exc_info=error)
         return problem_body(request, 503, "busy", BUSY)
     logger.error("unexpected error in the API", exc_info=error)
-    return problem_body(request, 500, "internal_error", "Something went wrong on our side. Quote the request_id.")
+    return problem_body(request, 500, "internal_error", SENTENCES[500])

@@ -23,6 +23,7 @@ from itsm.events.write import UnitOfWork
 from itsm.kernel import clock
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import DomainError, FieldProblem, Invalid
+from itsm.tenancy.sweep import prune_rows
 
 KEEP = timedelta(hours=48)
 _KEY = re.compile(r"\A[\x21-\x7e]{1,255}\Z")
@@ -163,5 +164,4 @@ def forget_answers(work: UnitOfWork, _event: Event) -> None:
 
 def prune(tenant_id: UUID) -> int:
     """Forget answers older than 48 hours. Answers how many."""
-    old = IdempotencyKey.objects.filter(tenant_id=tenant_id, created_at__lt=clock.now() - KEEP)
-    return int(old.delete()[0])
+    return prune_rows(tenant_id, IdempotencyKey.objects.filter(created_at__lt=clock.now() - KEEP))

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from rest_framework import serializers
 
+from itsm.api.filters import instant
+from itsm.kernel.errors import Invalid
 from itsm.kernel.ids import is_uuid
 from itsm.kernel.texts import BODY_MAX
 
@@ -62,17 +64,6 @@ class Whole(serializers.IntegerField):
         return int(data)
 
 
-class Flag(serializers.BooleanField):
-    """true or false, not words or numbers."""
-
-    default_error_messages = {"invalid": "Send true or false."}  # noqa: RUF012
-
-    def to_internal_value(self, data: Any) -> bool:
-        if not isinstance(data, bool):
-            self.fail("invalid")
-        return data
-
-
 class Reference(serializers.UUIDField):
     """The id of another object."""
 
@@ -99,9 +90,6 @@ class When(serializers.DateTimeField):
     """An RFC 3339 time with its zone."""
 
     def to_internal_value(self, value: Any) -> Any:
-        from itsm.api.filters import instant
-        from itsm.kernel.errors import Invalid
-
         try:
             return instant("time", value if isinstance(value, str) else "")
         except Invalid:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -10,6 +10,8 @@ import orjson
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 
+from itsm.access.limits import TooManyRequests
+from itsm.doors.sizes import TooLarge
 from itsm.kernel.errors import (
     Conflict,
     DomainError,
@@ -22,7 +24,7 @@ from itsm.kernel.errors import (
     TooManyCauses,
 )
 
-#: Which status a refusal becomes on the wire.
+#: Which status a refusal becomes on the wire; a room above adds its own with register_status().
 STATUS: dict[type[DomainError], int] = {
     NotFound: 404,
     Forbidden: 403,
@@ -31,12 +33,21 @@ STATUS: dict[type[DomainError], int] = {
     PolicyViolation: 422,
     Invalid: 400,
     TooManyCauses: 409,
+    TooLarge: 413,
+    TooManyRequests: 429,
 }
 
 
 #: Seconds after which a client may try again when the database did not answer (the header Retry-After of a 503).
 RETRY_AFTER = 2
 BUSY = "The service is busy. Try again in a moment."
+#: What happened and what to do, for refusals that no command has worded.
+SENTENCES = {
+    400: "The request cannot be read. Check its address, its headers and its body.",
+    403: "You may not do this.",
+    404: "There is no such object, or you may not see it.",
+    500: "Something went wrong on our side. Quote the request_id.",
+}
 
 
 def is_outage(error: BaseException | None) -> bool:
@@ -45,6 +56,11 @@ def is_outage(error: BaseException | None) -> bool:
         # A session that the server ended for idling inside a transaction counts among PostgreSQL's internal errors.
         return isinstance(error, OperationalError) or getattr(error.__cause__, "sqlstate", None) == "25P03"
     return isinstance(error, InterfaceError)
+
+
+def register_status(statuses: Mapping[type[DomainError], int]) -> None:
+    """Say which statuses the refusals of a room become. Called when the room's app is ready, not at some import."""
+    STATUS.update(statuses)
 
 
 def status_of(error: DomainError) -> int:

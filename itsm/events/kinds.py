@@ -59,7 +59,7 @@ def check(name: str, payload: Payload, texts: dict[str, str]) -> EventKind:
     keys = set(payload)
     if missing := declared.required - keys:
         raise WrongPayload(f"{name} lacks {sorted(missing)}")
-    if extra := keys - declared.required - declared.optional - {"source"}:
+    if extra := keys - declared.required - declared.optional:
         raise WrongPayload(f"{name} does not declare {sorted(extra)}")
     if extra := set(texts) - declared.texts:
         raise WrongPayload(f"{name} does not declare the texts {sorted(extra)}")

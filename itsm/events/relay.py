@@ -11,7 +11,7 @@ from functools import partial
 from typing import Protocol
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connections, transaction
 
 from itsm.events.bus import wiring
 from itsm.events.delivery import deliver_due, deliver_outside
@@ -43,19 +43,16 @@ def relay(tenant_id: UUID) -> int:
 
 def tenants_with_work() -> list[UUID]:
     """Tenants whose outbox or deliveries wait, oldest first. Sees scheduling columns only (platform role)."""
-    with database_role("platform") as alias, transaction.atomic(using=alias):
-        from django.db import connections
-
-        with connections[alias].cursor() as cursor:
-            cursor.execute(
-                "SELECT tenant_id FROM ("
-                " SELECT tenant_id, min(created_at) AS since FROM events_outbox GROUP BY tenant_id"
-                " UNION ALL"
-                " SELECT tenant_id, min(available_at) FROM events_delivery"
-                " WHERE status = 'pending' AND available_at <= statement_timestamp() GROUP BY tenant_id"
-                ") waiting GROUP BY tenant_id ORDER BY min(since)"
-            )
-            return [row[0] for row in cursor.fetchall()]
+    with database_role("platform") as alias, transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+        cursor.execute(
+            "SELECT tenant_id FROM ("
+            " SELECT tenant_id, min(created_at) AS since FROM events_outbox GROUP BY tenant_id"
+            " UNION ALL"
+            " SELECT tenant_id, min(available_at) FROM events_delivery"
+            " WHERE status = 'pending' AND available_at <= statement_timestamp() GROUP BY tenant_id"
+            ") waiting GROUP BY tenant_id ORDER BY min(since)"
+        )
+        return [row[0] for row in cursor.fetchall()]
 
 
 def _seal_batch() -> int:

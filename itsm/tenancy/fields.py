@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Self
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models
 
@@ -11,7 +10,6 @@ from itsm.kernel.ids import new_id
 from itsm.tenancy.context import current_tenant_id
 
 ALL_RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
-READ_ONLY = ("SELECT",)
 APPEND_ONLY = ("SELECT", "INSERT")
 
 
@@ -54,10 +52,7 @@ class TenantOneToOneField(_InsideTenant, _OneToOneField):
 
 
 class TenantQuerySet(models.QuerySet[Any]):
-    """Adds the first belt: an explicit tenant in the WHERE clause, whatever row-level security adds below it."""
-
-    def for_tenant(self, tenant_id: UUID) -> Self:
-        return self.filter(tenant_id=tenant_id)
+    """What managers of tenant tables answer with; row-level security narrows it to the tenant in force."""
 
 
 class TenantModel(models.Model):

@@ -15,20 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from itsm.kernel.clock import now
 from itsm.kernel.ids import new_id
-from itsm.tenancy.fields import TenantForeignKey, TenantModel, TenantOneToOneField, TenantQuerySet
-
-__all__ = [
-    "Membership",
-    "Organisation",
-    "Person",
-    "Team",
-    "Tenant",
-    "TenantForeignKey",
-    "TenantModel",
-    "TenantOneToOneField",
-    "TenantQuerySet",
-    "User",
-]
+from itsm.tenancy.fields import TenantForeignKey, TenantModel
 
 SLUG = RegexValidator(
     r"\A[a-z][a-z0-9-]{1,38}[a-z0-9]\Z",

@@ -2,7 +2,7 @@
 
 ``plan()`` compares what the models want with the catalogue and answers SQL statements. After ``migrate`` they are applied
 to new or empty tables only; on a table with rows, structural changes are left to an ordinary migration, which
-``manage.py reconcile_tenancy --write-migration`` prints (CONCURRENTLY, NOT VALID then VALIDATE). Policies and grants are
+``manage.py reconcile_tenancy --write-migration`` writes (CONCURRENTLY, NOT VALID then VALIDATE). Policies and grants are
 cheap and safe at any size, so they are always applied.
 """
 

@@ -29,13 +29,6 @@ class Flow:
     def state(self, code: int) -> State:
         return self.states[code]
 
-    def by_key(self, key: str) -> State:
-        """The state called ``key``; raises KeyError."""
-        for state in self.states.values():
-            if state.key == key:
-                return state
-        raise KeyError(key)
-
     def allowed(self, code: int) -> list[str]:
         """The verbs that state ``code`` allows, in the order of the table."""
         return [verb for verb, (sources, _) in self.moves.items() if code in sources]

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from itsm.tickets.flow import Flow
-
-if TYPE_CHECKING:
-    from django.utils.functional import _StrOrPromise
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of ticket: key on the spine, label for people, flow, and the URL name of its page (by human number)."""
+    """One kind of ticket: key on the spine, flow, and the URL name of its page (by human number)."""
 
     key: str
-    label: _StrOrPromise
     flow: Flow
     page: str
 

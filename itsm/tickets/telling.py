@@ -114,6 +114,19 @@ def _detached(payload: Payload, names: Names, texts: Texts) -> Told:
     return Told(_("removed a file"))
 
 
+def _texts_removed(payload: Payload, names: Names, texts: Texts) -> Told:
+    if payload.get("reason") == "retention":
+        return Told(_("removed the texts, because they are kept no longer"))
+    if payload.get("person"):
+        return Told(_("removed the texts of a person who was erased"))
+    return Told(_("removed the texts, because the requester was erased"))
+
+
+def _texts_removed_audience(payload: Payload) -> str:
+    # One person's may have been notes alone; all of a ticket's leave a gap that everybody sees.
+    return Audience.INTERNAL if payload.get("person") else Audience.PUBLIC
+
+
 def connect() -> None:
     """Register the renderers of the spine."""
     register("ticket.commented", Renderer(_commented, by_payload, lambda: _("because the caller replied")))
@@ -125,3 +138,4 @@ def connect() -> None:
     register("ticket.unwatched", Renderer(_unwatched, internal))
     register("ticket.linked", Renderer(_linked, internal))
     register("ticket.unlinked", Renderer(_unlinked, internal))
+    register("ticket.texts_removed", Renderer(_texts_removed, _texts_removed_audience))

@@ -155,7 +155,11 @@ def timeline(
     ones only for readers of internal notes. The number of queries does not grow with the number of events.
     """
     all_of_it = allows(actor, "ticket.read_internal", ticket)
+    attachments = list(Attachment.objects.filter(tenant_id=actor.tenant_id, ticket_id=ticket.pk))
     events = Event.objects.filter(tenant_id=actor.tenant_id, ticket_id=ticket.pk, sequence__gt=after)
+    if taken := [str(row.pk) for row in attachments if row.comment_id is not None]:
+        # A file that came with a comment is told with it: one message is one entry.
+        events = events.exclude(kind="ticket.attached", payload__attachment__in=taken)
     events = events.order_by("-sequence" if newest else "sequence")
     seen: list[Event] = []
     payloads: dict[UUID, Mapping[str, Any]] = {}
@@ -170,7 +174,7 @@ def timeline(
     if newest:
         seen.reverse()
     texts = _texts(actor, seen)
-    files = _files(actor, ticket, all_of_it)
+    files = _files(attachments, all_of_it)
     people = [{"who": event.actor_id} for event in seen]
     names = Names(actor, [*(payloads[event.pk] for event in seen), *people])
     causes = _causes(actor, seen, all_of_it)
@@ -243,11 +247,12 @@ def _texts(actor: Actor, events: list[Event]) -> dict[UUID, dict[str, str]]:
     return found
 
 
-def _files(actor: Actor, ticket: Ticket, all_of_it: bool) -> dict[UUID, File]:
-    rows = Attachment.objects.filter(tenant_id=actor.tenant_id, ticket_id=ticket.pk)
-    if not all_of_it:
-        rows = rows.filter(audience=Audience.PUBLIC)
-    return {row.pk: File(row.pk, row.name, row.size, row.removed_at is not None) for row in rows}
+def _files(attachments: list[Attachment], all_of_it: bool) -> dict[UUID, File]:
+    return {
+        row.pk: File(row.pk, row.name, row.size, row.removed_at is not None)
+        for row in attachments
+        if all_of_it or row.audience == Audience.PUBLIC
+    }
 
 
 def _causes(actor: Actor, seen: list[Event], all_of_it: bool) -> dict[UUID, str]:
@@ -261,7 +266,8 @@ def _causes(actor: Actor, seen: list[Event], all_of_it: bool) -> dict[UUID, str]
     for cause_id in wanted & by_id.keys():
         cause = by_id[cause_id]
         renderer = RENDERERS.get(cause.kind)
-        readable = all_of_it or _audience(cause.kind, cause.payload) == Audience.PUBLIC
+        payload = current(cause.kind, cause.version, cause.payload)
+        readable = all_of_it or _audience(cause.kind, payload) == Audience.PUBLIC
         if renderer and readable:
             found[cause_id] = renderer.because()
     return found

@@ -1,10 +1,11 @@
-"""What select boxes offer: the tenant's teams, agents, services and categories, each loaded once a page."""
+"""What select boxes offer: time zones, and the tenant's teams, agents, services and categories, each loaded once a page."""
 
 from __future__ import annotations
 
 from functools import cached_property
 from typing import Any
 from uuid import UUID
+from zoneinfo import available_timezones
 
 from django.db.models import Q
 
@@ -17,6 +18,11 @@ from itsm.tickets.models import Category, Service
 Pairs = list[tuple[str, str]]
 _AGENTS_MAX = 500
 _AGENT_ROLES = (Role.AGENT, Role.PROCESS_MANAGER, Role.PROCESS_OWNER)
+
+
+def zones() -> Pairs:
+    """All time zones."""
+    return [(zone, zone.replace("_", " ")) for zone in sorted(available_timezones())]
 
 
 class Choices:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from http import HTTPStatus
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -12,7 +11,7 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
-from itsm.doors.problems import BUSY, RETRY_AFTER, is_outage, problem_response, status_of
+from itsm.doors.problems import BUSY, RETRY_AFTER, SENTENCES, is_outage, problem_response, status_of
 from itsm.kernel.errors import DomainError, Invalid, NotFound
 from itsm.web.context import layout
 from itsm.web.forms import problem_text
@@ -72,7 +71,7 @@ def _words(status: int) -> tuple[str, str]:
 
 def _answer(request: HttpRequest, status: int, code: str) -> HttpResponse:
     if request.path_info.startswith("/api/"):
-        return problem_response(request, status, code, HTTPStatus(status).phrase)
+        return problem_response(request, status, code, SENTENCES[status])
     return error_page(request, None, status=status)
 
 
@@ -102,7 +101,7 @@ def broken(request: HttpRequest) -> HttpResponse:
         logger.warning("the database was lost or did not answer in time: %s", type(error).__name__)
         return busy(request)
     if request.path_info.startswith("/api/"):
-        return problem_response(request, 500, "internal_error", HTTPStatus(500).phrase)
+        return problem_response(request, 500, "internal_error", SENTENCES[500])
     return _bare_page(request, 500)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar, cast
-from uuid import UUID
 
 from django import forms
 from django.http import QueryDict
@@ -28,6 +27,9 @@ class CommandForm(forms.Form):
         kwargs.setdefault("label_suffix", "")
         super().__init__(*args, **kwargs)
         self.actor = actor
+        for field in self.fields.values():
+            if isinstance(field, PersonField | NumberField):
+                field.actor = actor
 
     def refuse(self, error: DomainError) -> None:
         """Show a refusal: each problem beside its field, everything else above the form."""
@@ -91,15 +93,16 @@ class PersonField(forms.CharField):
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("max_length", 254)
         super().__init__(**kwargs)
-        self.tenant_id: UUID | None = None
+        #: Set by the form.
+        self.actor: Actor | None = None
 
     def clean(self, value: Any) -> Any:
         text = super().clean(value)
         if not text:
             return None
-        if self.tenant_id is None:
-            raise ValueError("PersonField.tenant_id is not set")
-        people = Person.objects.filter(tenant_id=self.tenant_id, is_active=True)
+        if self.actor is None:
+            raise ValueError("PersonField.actor is not set")
+        people = Person.objects.filter(tenant_id=self.actor.tenant_id, is_active=True)
         found = list(people.filter(email_key=text.lower())[:2] if "@" in text else people.filter(name=text)[:2])
         if len(found) != 1:
             code = "several" if found else "unknown"
@@ -115,6 +118,7 @@ class NumberField(forms.CharField):
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("max_length", 40)
         super().__init__(**kwargs)
+        #: Set by the form.
         self.actor: Actor | None = None
 
     def clean(self, value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -185,6 +186,20 @@ def test_follow_up(acme: Desk, agent: Caller) -> None:
     assert made.json()["description"] == "Again"
     link = made.json()["links"][0]
     assert (link["kind"], link["direction"], link["ticket"]["number"]) == ("follow_up_of", "outward", "INC0001001")
+
+
+def test_a_comment_takes_the_files_that_its_author_has_sent(acme: Desk, agent: Caller, requester: Caller) -> None:
+    ticket = acme.incident()
+    sent = agent.upload(f"incidents/{ticket.pk}/attachments/", {"file": BytesIO(b"LOG")}).json()
+    address = f"incidents/{ticket.pk}/comments/"
+    other = requester.post(address, {"body": "Mine", "attachments": [sent["id"]]})
+    assert problem(other, 400, "invalid")["errors"][0]["pointer"] == "/attachments"
+    for bad in ("x", [7], [sent["id"]] * 101):
+        problem(agent.post(address, {"body": "See", "attachments": bad}), 400, "invalid")
+    assert agent.post(address, {"body": "See", "attachments": [sent["id"]]}).status_code == 201
+    entries = agent.get(f"incidents/{ticket.pk}/timeline/").json()["results"]
+    told = [(entry["kind"], [file["id"] for file in entry["files"]]) for entry in entries]
+    assert told == [("incident.opened", []), ("ticket.commented", [sent["id"]])]
 
 
 def test_comments(acme: Desk, agent: Caller, requester: Caller) -> None:

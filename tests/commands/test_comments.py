@@ -10,6 +10,7 @@ from itsm.events.models import Event
 from itsm.kernel.errors import Invalid
 from itsm.tickets.commands import attach_file, comment_on_ticket
 from itsm.tickets.models import Attachment, Comment
+from itsm.tickets.timeline import timeline
 from tests.factories import Desk
 
 
@@ -23,6 +24,10 @@ def test_a_comment_takes_its_files_along(inside: Desk) -> None:
     assert (file.comment_id, file.audience) == (comment.pk, "internal")
     event = Event.objects.get(ticket_id=ticket.pk, kind="ticket.commented")
     assert event.payload["attachments"] == [str(file.pk)]
+    told = [(entry.text, [one.name for one in entry.files]) for entry in timeline(agent, ticket)]
+    assert told == [("opened the incident", []), ("wrote an internal note", ["log.txt"])]
+    public = timeline(inside.actor("requester"), ticket)
+    assert [entry.text for entry in public] == ["opened the incident"], "the file is the note's now"
 
 
 @pytest.mark.parametrize("whose", ["another ticket's", "somebody else's"])

@@ -97,6 +97,21 @@ def test_merge_closes_one_and_its_requester_follows_the_other(inside: Desk) -> N
     comment_on_ticket(actor=inside.actor("colleague"), ticket_id=mine.pk, body="Mine too")
 
 
+@pytest.mark.parametrize("into", ["nothing", "another's"])
+def test_who_may_not_merge_learns_nothing_about_what_he_names(inside: Desk, into: str) -> None:
+    own, other = inside.incident("requester"), inside.incident("colleague")
+    target = other.pk if into == "another's" else inside.tenant.pk
+    with pytest.raises(Forbidden, match=r"incident\.merge"):
+        commands.merge_incident(actor=inside.actor("requester"), ticket_id=own.pk, into_id=target)
+    with pytest.raises(Conflict):
+        commands.merge_incident(
+            actor=inside.actor("agent"), ticket_id=own.pk, into_id=inside.tenant.pk, expected_version=7
+        )
+    with pytest.raises(Invalid, match="no incident with this id to merge into"):
+        commands.merge_incident(actor=inside.actor("agent"), ticket_id=own.pk, into_id=inside.tenant.pk)
+    assert kinds_of(own) == ["incident.opened"]
+
+
 @pytest.mark.parametrize("verb", ["resolve", "hold", "start", "cancel", "comment"])
 def test_a_closed_incident_refuses_everything(inside: Desk, verb: str) -> None:
     ticket = inside.incident()

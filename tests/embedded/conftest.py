@@ -74,7 +74,7 @@ class Place:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("DATABASE_", "REDIS_", "VIABLE_", "DJANGO_", "SECRET_KEY", "PYTEST_"))
+            if not name.startswith(("DATABASE_", "REDIS_", "CACHE_", "VIABLE_", "DJANGO_", "SECRET_KEY", "PYTEST_"))
             and name not in ("STATE", "PORT")
         }
         return {**kept, "PYTHONDONTWRITEBYTECODE": "1", **more}

@@ -110,6 +110,7 @@ def test_the_demo_is_seeded_once_and_follows_the_port(place: Any) -> None:
     demo = (place.state / "demo.json").read_text()
     assert f":{place.port}/acme/api/v1" in demo
     assert f":{old}" not in demo
+    assert "addresses of the demo" in place.said(), "by the one program that writes the file"
     assert (place.state / "demo.json").stat().st_uid == place.state.joinpath("sock").stat().st_uid
 
 

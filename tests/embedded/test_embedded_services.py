@@ -36,6 +36,28 @@ def test_a_test_run_has_a_cluster_of_its_own_and_leaves_nothing(place: Any) -> N
     assert _left() <= before
 
 
+def test_a_test_run_reaches_no_engine_that_the_environment_names(place: Any) -> None:
+    held = place.folder / "url"
+    held.write_text("postgresql://not-this-one/x")
+    held.chmod(0o644)
+    outside = {
+        "DATABASE_URL_FILE": str(held),
+        "DATABASE_OWNER_PASSWORD": "theirs",
+        "REDIS_URL_FILE": str(held),
+        "REDIS_PASSWORD_FILE": str(held),
+        "CACHE_URL": "redis://not-this-one/0",
+        "CACHE_URL_FILE": str(held),
+        "LOG_LEVEL": "WARNING",
+    }
+    ran = place.command("test", "--", sys.executable, "-c", SHOW, **outside)
+    assert ran.returncode == 0, ran
+    env = json.loads(ran.stdout)
+    named = {name: value for name, value in env.items() if name.startswith(("DATABASE_", "REDIS_", "CACHE_"))}
+    assert set(named) == {"DATABASE_URL", "DATABASE_OWNER_URL", "DATABASE_PLATFORM_URL", "REDIS_URL"}
+    assert all("not-this-one" not in value for value in named.values())
+    assert env["LOG_LEVEL"] == "WARNING", "everything else is handed on"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("code", "expected"), [("exit 7", 7), ("kill -9 $$", 137)])
 def test_the_exit_status_is_the_commands(place: Any, code: str, expected: int) -> None:

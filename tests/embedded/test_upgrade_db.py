@@ -140,7 +140,7 @@ def test_from_seventeen_to_eighteen_however_often_it_is_killed(place: Any, older
         return done.stdout
 
     old("manage.py", "migrate", "--no-input", "-v", "0")
-    old("manage.py", "seed_demo", "--once")
+    old("manage.py", "seed_demo")
     before = old("manage.py", "shell", "-v", "0", "-c", LOOK)
     assert "major 17" in before
     assert "tickets_ticket 0" not in before

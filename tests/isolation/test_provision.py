@@ -85,6 +85,15 @@ def test_a_slug_that_cannot_be_part_of_an_address(slug: str) -> None:
     assert not Tenant.objects.exists()
 
 
+def test_the_command_says_how_the_first_admin_signs_in(
+    committed_db: CommittedDatabase, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("create_tenant", "acme", "--admin-email", "ada@both.example")
+    assert "admin login: ada@both.example  password: " in capsys.readouterr().out
+    call_command("create_tenant", "globex", "--admin-email", "ada@both.example")
+    assert "admin login: ada@both.example  (there already; its password stays)" in capsys.readouterr().out
+
+
 def test_one_user_in_two_tenants_is_two_people(committed_db: CommittedDatabase) -> None:
     """Each tenant has its own person, roles and disabling; going from one to the other is another address."""
     ours, theirs = make_desk("acme"), make_desk("globex")

@@ -152,14 +152,9 @@ def test_a_line_for_people_has_the_ids_behind_it() -> None:
     assert line.endswith("INFO x hello request_id=r-1 tenant=acme")
 
 
-def test_a_task_leaves_one_line_with_its_tenant(lines: Lines) -> None:
-    class Request:
-        itsm_tenant = "0198-tenant"
-        headers = None
-
+def test_a_task_leaves_one_line_with_its_ids(lines: Lines) -> None:
     class Probe:
         name = "probe.task"
-        request = Request()
 
     probe: Any = Probe()
     before = trace()
@@ -169,7 +164,7 @@ def test_a_task_leaves_one_line_with_its_tenant(lines: Lines) -> None:
     begin(task_id="t-2", task=probe)
     end(task_id="t-2", task=probe, retval=ValueError(CANARY), state="FAILURE")
     inside, done, failed = lines.all()
-    assert (inside["task"], inside["task_id"], inside["tenant_id"]) == ("probe.task", "t-1", "0198-tenant")
+    assert (inside["task"], inside["task_id"]) == ("probe.task", "t-1")
     assert (done["level"], done["outcome"], done["task_id"]) == ("INFO", "success", "t-1")
     assert (failed["level"], failed["outcome"], failed["exception"]["type"]) == (
         "ERROR", "failure", "builtins.ValueError",

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from io import BytesIO
 from typing import Any
 
+import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import translation
 
 from incidents import commands
+from itsm.events.kinds import KINDS
 from itsm.events.models import EventText
+from itsm.kernel import clock
 from itsm.kernel.actor import Actor
 from itsm.tickets.commands import (
     assign_ticket,
@@ -20,8 +26,10 @@ from itsm.tickets.commands import (
     update_ticket,
     watch_ticket,
 )
+from itsm.tickets.commands.configuration import update_settings
+from itsm.tickets.commands.erasure import erase_person, retire_texts
 from itsm.tickets.models import Service, Ticket
-from itsm.tickets.timeline import Entry, timeline
+from itsm.tickets.timeline import RENDERERS, Entry, timeline
 from tests.factories import Desk
 
 
@@ -128,12 +136,54 @@ def test_erased_text_shows_as_removed(inside: Desk) -> None:
     assert (last.body, last.removed) == ("", True)
 
 
+@pytest.mark.parametrize("kind", sorted(name for name in KINDS if name.startswith(("ticket.", "incident."))))
+def test_every_kind_on_a_ticket_is_told_in_words(kind: str) -> None:
+    assert kind in RENDERERS, f"agents would read “recorded {kind}”; requesters would read nothing"
+
+
+def test_a_stripped_ticket_says_so_to_everybody(acme: Desk) -> None:
+    """What one person wrote may have been notes alone: that is told to the desk only."""
+    own, other = acme.incident("requester"), acme.incident("colleague")
+    comment_on_ticket(actor=acme.actor("requester"), ticket_id=own.pk, body="Mine")
+    comment_on_ticket(actor=acme.actor("agent"), ticket_id=other.pk, body="Ours")
+    update_settings(actor=acme.system, retention_days=30)
+    commands.cancel_incident(actor=acme.actor("agent"), ticket_id=other.pk, reason="Nothing")
+    with clock.at(clock.now() + timedelta(days=31)):
+        assert retire_texts(actor=Actor.system(acme.tenant.pk, "retention")) == 1
+    erase_person(actor=acme.actor("admin"), person_id=acme.people["requester"].pk)
+    kept = acme.incident("colleague")
+    comment_on_ticket(actor=acme.actor("hr"), ticket_id=kept.pk, body="Theirs")
+    erase_person(actor=acme.actor("admin"), person_id=acme.people["hr"].pk)
+    with acme.inside():
+        assert sentences(told(acme, "agent", own))[-1] == "admin removed the texts, because the requester was erased"
+        assert sentences(told(acme, "colleague", other))[-1] == (
+            "Automatic removed the texts, because they are kept no longer"
+        )
+        assert sentences(told(acme, "agent", kept))[-1] == "admin removed the texts of a person who was erased"
+        assert sentences(told(acme, "colleague", kept))[-1] == "[removed] replied"
+        with translation.override("de"):
+            assert told(acme, "agent", own)[-1].text == "hat die Texte entfernt, weil der Melder gelöscht wurde"
+
+
 def test_children_say_why(inside: Desk) -> None:
     agent = inside.actor("agent")
     parent, child = inside.incident(), inside.incident()
     set_parent(actor=agent, ticket_id=child.pk, parent_id=parent.pk)
     commands.start_incident(actor=agent, ticket_id=parent.pk)
     assert told(inside, "agent", child)[-1].because == "because work on the parent started"
+
+
+def test_who_may_know_a_cause_is_read_in_its_shape_of_today(inside: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticket, requester = inside.incident(), inside.actor("requester")
+    commands.hold_incident(
+        actor=inside.actor("agent"), ticket_id=ticket.pk, reason="awaiting_caller", comment="Which one?"
+    )
+    comment_on_ticket(actor=requester, ticket_id=ticket.pk, body="The red one")
+    assert told(inside, "requester", ticket)[-1].because == "because the caller replied"
+    upcasters = {1: lambda payload: {**payload, "audience": "internal"}}
+    monkeypatch.setitem(KINDS, "ticket.commented", replace(KINDS["ticket.commented"], version=2, upcasters=upcasters))
+    assert told(inside, "requester", ticket)[-1].text == "resumed work"
+    assert told(inside, "requester", ticket)[-1].because == ""
 
 
 def test_the_number_of_queries_is_constant(inside: Desk) -> None:

@@ -12,6 +12,7 @@ from itsm.tickets.commands import (
     attach_file,
 )
 from itsm.tickets.models import Attachment, Comment, NumberSeries, Ticket
+from itsm.tickets.timeline import timeline
 from tests.factories import Desk
 from tests.web.conftest import Browser
 from tests.web.sending import post, text, url
@@ -26,6 +27,9 @@ def test_files_go_up_and_come_down_inert(acme: Desk, browser: Browser) -> None:
     with acme.inside():
         file = Attachment.objects.get()
         assert Comment.objects.get().body == "See file"
+        assert file.comment_id == Comment.objects.get().pk
+        told = [(entry.text, len(entry.files)) for entry in timeline(acme.actor("agent"), ticket)]
+        assert told == [("opened the incident", 0), ("replied", 1)], "one message, one entry"
     response = requester.get(url(acme, ticket, f"files/{file.pk}"))
     assert response.status_code == 200
     assert b"".join(response.streaming_content) == b"<script>alert(1)</script>"

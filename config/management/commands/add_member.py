@@ -13,7 +13,8 @@ from itsm.access.commands import create_person, grant_role, invite_user
 from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import DomainError
-from itsm.tenancy.models import Person, Tenant, User
+from itsm.tenancy.management.tenants import tenant_called
+from itsm.tenancy.models import Person, User
 
 
 class Command(BaseCommand):
@@ -28,10 +29,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         email = options["email"].strip().lower()
-        tenant = Tenant.objects.filter(slug=options["slug"], is_active=True).first()
+        tenant = tenant_called(options["slug"])
         user = User.objects.filter(email=email).first()
-        if tenant is None:
-            raise CommandError(f"There is no organisation {options['slug']}.")
         if user is None:
             raise CommandError(f"There is no account {email}. A tenant admin invites new addresses.")
         actor = Actor.system(tenant.pk, "add_member")

@@ -19,7 +19,7 @@ class Command(BaseCommand):
         parser.add_argument("--name", default="", help="what people call it (default: the slug)")
         parser.add_argument("--host", default=None, help="a host of its own, such as desk.acme.example")
         parser.add_argument(
-            "--admin-email", default="", help="the first tenant admin; asked for a password on first login"
+            "--admin-email", default="", help="the first tenant admin; a new login's password is printed, once"
         )
         parser.add_argument("--admin-name", default="Administrator")
 
@@ -37,3 +37,5 @@ class Command(BaseCommand):
         self.stdout.write(f"{created.tenant.slug} is ready at /t/{created.tenant.slug}/")
         if created.password:
             self.stdout.write(f"admin login: {options['admin_email']}  password: {created.password}")
+        elif options["admin_email"]:
+            self.stdout.write(f"admin login: {options['admin_email']}  (there already; its password stays)")

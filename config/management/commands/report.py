@@ -17,7 +17,7 @@ from incidents.reports import incident_report
 from itsm.kernel.actor import Actor
 from itsm.reports.tables import as_csv, rows
 from itsm.tenancy.context import tenant
-from itsm.tenancy.models import Tenant
+from itsm.tenancy.management.tenants import tenant_called
 from itsm.tickets.models import DeskSettings
 
 REPORTS: Final[dict[str, Callable[..., dict[str, Any]]]] = {"incidents": incident_report}
@@ -41,9 +41,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = Tenant.objects.filter(slug=options["tenant"], is_active=True).first()
-        if found is None:
-            raise CommandError(f"There is no active organisation {options['tenant']!r}.")
+        found = tenant_called(options["tenant"])
         with tenant(found.pk):
             zone = ZoneInfo(DeskSettings.objects.values_list("time_zone", flat=True).first() or "UTC")
         actor = Actor.system(found.pk, "report")

@@ -29,7 +29,6 @@ class Command(BaseCommand):
         parser.add_argument(
             "--rounds", type=int, default=ROUNDS, help="how often the stories are told (15 incidents each)"
         )
-        parser.add_argument("--once", action="store_true", help="accepted for clarity: it never happens twice")
 
     def handle(self, *args: Any, **options: Any) -> None:
         path = Path(options["state"]) / FILE

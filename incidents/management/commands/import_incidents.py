@@ -19,7 +19,7 @@ from incidents.importing.reader import Source, UnreadableFile
 from incidents.importing.rejects import Rejects
 from incidents.importing.run import BATCH, Import, Outcome
 from itsm.kernel.errors import DomainError
-from itsm.tenancy.models import Tenant
+from itsm.tenancy.management.tenants import tenant_called
 
 
 class Command(BaseCommand):
@@ -51,9 +51,7 @@ class Command(BaseCommand):
         path = Path(options["file"])
         if not 1 <= options["batch"] <= 10_000:
             raise CommandError("--batch must be 1 to 10000.")
-        tenant = Tenant.objects.filter(slug=options["tenant"], is_active=True).first()
-        if tenant is None:
-            raise CommandError(f"There is no active organisation {options['tenant']!r}.")
+        tenant = tenant_called(options["tenant"])
         rejects_path = Path(options["rejects"]) if options["rejects"] else Path(f"{path.name}.rejects.csv")
         if rejects_path.exists() and path.exists() and rejects_path.samefile(path):
             raise CommandError("--rejects names the input file.")

@@ -8,14 +8,13 @@ from typing import Any, ClassVar, cast
 from django.http import HttpResponseBase
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from itsm.access.limits import Allowance, refuse_spent
 from itsm.api import idempotency, throttling
 from itsm.api.authentication import ActorAuthentication
 from itsm.api.exceptions import exception_handler
-from itsm.api.filters import bad_parameter, parameters
+from itsm.api.filters import parameters
 from itsm.api.parsers import JSONParser, UploadParser
 from itsm.api.renderers import JSONOnly, JSONRenderer, dumps
 from itsm.api.shapes import Shape
@@ -93,11 +92,8 @@ class ApiView(APIView):
         response.setdefault("Cache-Control", "no-store")
         return response
 
-    def body(self, shape: type[Shape], *, partial: bool = False) -> dict[str, Any]:
+    def body(self, shape: type[Shape]) -> dict[str, Any]:
         """The body in this shape. Raises DRF's ValidationError, which becomes a problem with pointers."""
-        read = shape(data=self.request.data, partial=partial)
+        read = shape(data=self.request.data)
         read.is_valid(raise_exception=True)
         return dict(read.validated_data)
-
-
-__all__ = ["ApiView", "Response", "bad_parameter"]

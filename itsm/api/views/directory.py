@@ -20,7 +20,8 @@ from itsm.api.schema import PAGE_QUERY, operation, page_of, query
 from itsm.api.shapes import Named, Outgoing
 from itsm.api.views.base import ApiView
 from itsm.kernel.errors import NotFound
-from itsm.tenancy.models import Organisation, Person, Team, TenantModel
+from itsm.tenancy.fields import TenantModel
+from itsm.tenancy.models import Organisation, Person, Team
 from itsm.tickets.models import Category, Service
 
 _BY_NAME = Sort("name", "name", kind=str)

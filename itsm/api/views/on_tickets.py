@@ -18,6 +18,7 @@ from itsm.api.schema import PAGE_QUERY, operation, page_of, query
 from itsm.api.shapes import Named, OneOf, Outgoing, Reference, Shape, Text
 from itsm.api.views.base import ApiView
 from itsm.tickets.commands import comment_on_ticket, link_tickets, unlink_tickets, unwatch_ticket, watch_ticket
+from itsm.tickets.commands.attachments import ATTACHMENTS_MAX
 from itsm.tickets.links import links_of
 from itsm.tickets.models import Audience, Comment, LinkKind, Watcher
 from itsm.tickets.timeline import Entry, timeline
@@ -45,10 +46,11 @@ def described(view: type[TicketView], plural: str, kind: str) -> type[TicketView
 
 
 class NewComment(Shape):
-    """A reply, which the requester reads, or an internal note."""
+    """A reply, which the requester reads, or an internal note. Its attachments are files that the caller has sent before."""
 
     body = Text()
     audience = OneOf(choices=Audience.values, required=False, default=Audience.PUBLIC.value)
+    attachments = serializers.ListField(child=Reference(), required=False, max_length=ATTACHMENTS_MAX)
 
 
 class CommentOut(Outgoing):
@@ -109,6 +111,7 @@ class CommentsView(TicketView):
 
     def post(self, request: Request, key: str) -> Response:
         given = self.body(NewComment)
+        given["attachment_ids"] = given.pop("attachments", [])
         comment = comment_on_ticket(
             actor=self.actor,
             ticket_id=queries.find_id(self.actor, key, self.kind),

@@ -51,7 +51,8 @@ REFUSED_ENDINGS = frozenset(
     ]
 )
 REFUSED_TYPES = frozenset({"application/x-msdownload", "application/x-executable", "application/x-elf"})
-_MAX_PER_TICKET = 100
+#: Files on one ticket.
+ATTACHMENTS_MAX = 100
 
 
 def attach_file(
@@ -67,8 +68,8 @@ def attach_file(
         ticket = lock_ticket(actor, ticket_id)
         authorize(actor, "ticket.attach" if audience == Audience.PUBLIC else "ticket.comment_internal", ticket)
         refuse_closed(ticket, "attach")
-        if Attachment.objects.filter(ticket_id=ticket.pk).count() >= _MAX_PER_TICKET:
-            raise Invalid.one("file", "too_many", f"A ticket holds at most {_MAX_PER_TICKET} files.")
+        if Attachment.objects.filter(ticket_id=ticket.pk).count() >= ATTACHMENTS_MAX:
+            raise Invalid.one("file", "too_many", f"A ticket holds at most {ATTACHMENTS_MAX} files.")
         attachment = Attachment(
             pk=new_id(),
             tenant_id=actor.tenant_id,

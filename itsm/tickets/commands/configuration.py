@@ -12,7 +12,7 @@ from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Invalid, NotFound, Problems
 from itsm.kernel.texts import clean_text
 from itsm.kernel.unset import UNSET, Unset
-from itsm.tenancy.models import TenantModel
+from itsm.tenancy.fields import TenantModel
 from itsm.tickets.models import Category, DeskSettings, PriorityRule, Service
 from itsm.tickets.priority import LEVELS
 

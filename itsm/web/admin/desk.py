@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
-from zoneinfo import available_timezones
 
 from django.conf import settings
 from django.contrib import admin
@@ -16,11 +15,7 @@ from itsm.tickets.models import Category, DeskSettings, PriorityRule, Service
 from itsm.web.admin.base import CommandAdmin, CommandModelForm, choice
 from itsm.web.admin.sites import site
 from itsm.web.admin.tree import TreeAdmin, given
-
-
-def zones() -> list[tuple[str, str]]:
-    """All time zones, for a select box."""
-    return [(zone, zone.replace("_", " ")) for zone in sorted(available_timezones())]
+from itsm.web.choices import zones
 
 
 class DeskSettingsForm(CommandModelForm):

@@ -25,9 +25,9 @@ from itsm.kernel.actor import Actor
 from itsm.kernel.errors import DomainError
 from itsm.tenancy.models import Organisation, Person, Team
 from itsm.web.admin.base import CommandAdmin, CommandModelForm, ReadOnlyAdmin, choice
-from itsm.web.admin.desk import zones
 from itsm.web.admin.sites import site
 from itsm.web.admin.tree import TreeAdmin
+from itsm.web.choices import zones
 
 
 class PersonForm(CommandModelForm):

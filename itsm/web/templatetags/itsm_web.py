@@ -69,13 +69,6 @@ def state(ticket: Ticket) -> str:
 
 
 @register.filter
-def kind_label(ticket: Ticket) -> str:
-    """What people call this kind of ticket."""
-    known = KINDS.get(ticket.kind)
-    return str(known.label) if known else ticket.kind
-
-
-@register.filter
 def page(ticket: Ticket) -> str:
     """The address of the ticket's page; empty for a kind that has none here."""
     known = KINDS.get(ticket.kind)

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from itsm.events.verify import Report, verify
+from itsm.tenancy.management.tenants import tenant_called
 from itsm.tenancy.models import Tenant
 
 
@@ -23,11 +24,8 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="one JSON document instead of sentences")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        tenants = Tenant.objects.order_by("slug")
-        if options["tenant"]:
-            tenants = tenants.filter(slug=options["tenant"])
-            if not tenants:
-                raise CommandError(f"There is no organisation {options['tenant']}.", returncode=2)
+        one = options["tenant"]
+        tenants = [tenant_called(one, closed_too=True)] if one else Tenant.objects.order_by("slug")
         reports = {found.slug: verify(found.pk) for found in tenants}
         if options["json"]:
             self.stdout.write(json.dumps({slug: report.as_dict() for slug, report in reports.items()}, indent=2))

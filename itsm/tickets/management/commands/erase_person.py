@@ -11,7 +11,8 @@ from django.core.management.base import BaseCommand, CommandError
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import DomainError
 from itsm.tenancy.context import tenant
-from itsm.tenancy.models import Person, Tenant
+from itsm.tenancy.management.tenants import tenant_called
+from itsm.tenancy.models import Person
 from itsm.tickets.commands.erasure import erase_person
 
 
@@ -24,9 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("--yes", action="store_true", help="do not ask")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = Tenant.objects.filter(slug=options["tenant"]).first()
-        if found is None:
-            raise CommandError(f"There is no organisation {options['tenant']}.")
+        found = tenant_called(options["tenant"], closed_too=True)
         with tenant(found.pk):
             people = Person.objects.filter(erased_at__isnull=True)
             person = people.filter(**_named(options["person"])).first()
