@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, time
 from typing import Any
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from django import forms
 from django.conf import settings
@@ -25,12 +24,13 @@ from itsm.access.models import ApiToken
 from itsm.doors.problems import status_of
 from itsm.kernel.errors import DomainError
 from itsm.tenancy.models import Person
+from itsm.web.choices import zones
 from itsm.web.forms import CommandForm
 from itsm.web.pages import TenantRequest, refused, tenant_page
 
 
 def _zones() -> list[tuple[str, str]]:
-    return [("", _("As the desk")), *((zone, zone.replace("_", " ")) for zone in sorted(available_timezones()))]
+    return [("", _("As the desk")), *zones()]
 
 
 def _languages() -> list[tuple[str, str]]:
