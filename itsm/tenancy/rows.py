@@ -32,7 +32,7 @@ def insert(rows: Sequence[models.Model]) -> None:
 def update(row: models.Model, names: Collection[str]) -> None:
     """Save these fields of a row that is stored. Raises DatabaseError when it is not there (any more)."""
     table, by_name, key = _update_of(type(row))
-    fields = [by_name[name] for name in sorted(names)]
+    fields = list(dict.fromkeys(by_name[name] for name in sorted(names)))
     values = [field.get_db_prep_save(field.pre_save(row, False), connection) for field in fields]
     marks = ", ".join(f"{field.column} = %s" for field in fields)
     with connection.cursor() as cursor:
@@ -70,5 +70,5 @@ def _insert_into(model: type[models.Model]) -> tuple[str, list[Any]]:
 
 @cache
 def _update_of(model: type[models.Model]) -> tuple[str, dict[str, Any], str]:
-    fields = {field.name: field for field in model._meta.local_concrete_fields}
+    fields = {name: field for field in model._meta.local_concrete_fields for name in (field.name, field.attname)}
     return model._meta.db_table, fields, str(model._meta.pk.column)

@@ -44,7 +44,7 @@ class Choices:
     @cached_property
     def _teams(self) -> list[tuple[str, str, bool]]:
         teams = self._of(Team).exclude(pk__in=self.actor.hidden_teams).order_by("name")
-        return [(str(team.pk), team.name, team.is_active) for team in teams]
+        return [(str(pk), name, active) for pk, name, active in teams.values_list("pk", "name", "is_active")]
 
     @cached_property
     def _agents(self) -> Pairs:
@@ -54,7 +54,8 @@ class Choices:
 
     @cached_property
     def _services(self) -> list[tuple[str, str, bool]]:
-        return [(str(s.pk), s.name, s.is_active) for s in self._of(Service).order_by("name")]
+        services = self._of(Service).order_by("name").values_list("pk", "name", "is_active")
+        return [(str(pk), name, active) for pk, name, active in services]
 
     @cached_property
     def _categories(self) -> list[tuple[str, str, bool]]:

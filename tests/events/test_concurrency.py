@@ -341,6 +341,7 @@ def test_a_dead_broker_costs_one_short_wait_and_no_event(
             deaf.listen(8)
         monkeypatch.setattr(celery, "_silent_until", 0.0)
         monkeypatch.setattr(celery, "_silence", 5.0)
+        monkeypatch.setattr(celery, "_woken", {})
         celery.app.conf.broker_url = f"redis://127.0.0.1:{deaf.getsockname()[1]}/0"
         try:
             seconds = []

@@ -29,7 +29,7 @@ class View:
     label: str
     url: str
     current: bool
-    count: int | None
+    count: str | None
 
 
 @tenant_page
@@ -70,7 +70,8 @@ def _views(request: TenantRequest, query: queue.QueueQuery) -> list[View]:
         "done": _("Resolved"),
         "all": _("Everything"),
     }
-    counted = queue.counts(request.actor)
+    most = queue.COUNT_MAX
+    counted = {name: f"{most}+" if n > most else str(n) for name, n in queue.counts(request.actor).items()}
     base = reverse("queue")
     return [
         View(name, label, f"{base}?view={name}", query.view == name, counted.get(name))
