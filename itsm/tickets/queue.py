@@ -22,7 +22,7 @@ from itsm.kernel.errors import Invalid, Problems
 from itsm.tickets.kinds import KINDS, states_called
 from itsm.tickets.lines import Line, lines
 from itsm.tickets.models import OPEN_CATEGORIES, StateCategory, Ticket
-from itsm.tickets.search import search_tickets
+from itsm.tickets.search import hits
 
 PAGE = 50
 PAGE_MAX = 200
@@ -166,8 +166,7 @@ def tickets_for(actor: Actor, query: QueueQuery) -> QuerySet[Ticket]:
         tickets = tickets.filter(opened_at__gte=query.opened_since)
     if query.words:
         # The index is a moment behind; the number of a ticket that was opened just now finds it all the same.
-        hits = search_tickets(actor, query.words, limit=_HITS_MAX)
-        tickets = tickets.filter(Q(pk__in=hits) | Q(number=query.words.upper()))
+        tickets = tickets.filter(hits(actor, query.words, limit=_HITS_MAX) | Q(number=query.words.upper()))
     return tickets
 
 
