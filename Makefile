@@ -14,7 +14,7 @@ INSTALL = $(if $(BOOT),PYTHON="$(PYTHON)" "$(BOOT)" scripts/venv.py,@echo "viabl
 
 .DEFAULT_GOAL := help
 .PHONY: help venv venv-dev run stop test test-slow check bench bench-million format format-check lint types imports migrations schema \
-        shell manage lock check-compose clean distclean
+        shell manage lock screenshots check-compose clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ stop: venv ## Stop a running Viable (STATE=)
 	@$(EMBEDDED) stop
 
 test: venv-dev ## Run the test suite on a throw-away database (PYTEST='-k word')
-	@exec $(EMBEDDED) test -- $(PY) -m pytest -n $(WORKERS) -m "not slow" $(PYTEST)
+	@exec $(EMBEDDED) test -- $(PY) -m pytest -n $(WORKERS) -m "not slow" --every-route $(PYTEST)
 
 test-slow: venv-dev ## Run the tests that are left out of `make test`: crashes, kills, cold starts
 	@exec $(EMBEDDED) test -- $(PY) -m pytest -n $(WORKERS) -m slow $(PYTEST)
@@ -73,6 +73,9 @@ shell: venv ## Open a Django shell on the running services, or on services of it
 
 manage: venv ## Run a management command with the services: make manage DO='create_tenant acme'
 	@exec $(EMBEDDED) services --drop -- $(PY) manage.py $(DO)
+
+screenshots: venv-dev ## Take the pictures of docs/images anew (needs a Chromium)
+	@exec $(EMBEDDED) test -- $(PY) scripts/screenshots.py
 
 check-compose: venv-dev ## Prove docker-compose.yml in a real engine (DOCKER_HOST=, or COMPOSE_ENGINE_CMD=; BOX=folder of the latter)
 	@exec $(PY) scripts/compose/check.py

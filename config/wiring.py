@@ -12,13 +12,16 @@ from incidents import provision as incident_provision
 from incidents import reactions
 from incidents import telling as incident_telling
 from incidents.kind import INCIDENT
+from incidents.web.page import incident_pane
 from itsm.api import idempotency
 from itsm.events.bus import Consumer, wiring
 from itsm.events.kinds import declare
 from itsm.tickets import events as ticket_events
-from itsm.tickets import kinds, search
+from itsm.tickets import files, kinds, search
 from itsm.tickets import provision as ticket_provision
 from itsm.tickets import telling as ticket_telling
+from itsm.tickets.commands import erasure
+from itsm.web import panes
 
 #: What a new tenant gets, in this order.
 PROVISION: tuple[Callable[[UUID], None], ...] = (ticket_provision.provision, incident_provision.provision)
@@ -30,6 +33,7 @@ def connect() -> None:
         return
     declare(*ticket_events.KINDS, *incident_events.KINDS)
     kinds.register(INCIDENT)
+    panes.register(INCIDENT.key, incident_pane)
     ticket_telling.connect()
     incident_telling.connect()
     # In the transaction of the change.
@@ -38,9 +42,18 @@ def connect() -> None:
         ("incident.started", "incident.held", "incident.resumed", "incident.resolved"), reactions.cascade_to_children
     )
     wiring.subscribe(("ticket.texts_removed",), reactions.remove_notes)
-    wiring.subscribe(("person.erased",), reactions.remove_repeated_notes)
+    wiring.subscribe(("ticket.texts_removed",), erasure.forget_copies)
+    wiring.subscribe(("person.erased",), reactions.remove_imported_notes)
     wiring.subscribe(("person.erased", "texts.retired"), idempotency.forget_answers)
     # After it, at least once.
     wiring.consume(Consumer("search.index", ("ticket.", "incident."), search.index_event))
+    wiring.consume(
+        Consumer(
+            "files.settle",
+            ("ticket.attached", "ticket.detached", "ticket.texts_removed"),
+            files.settle_file,
+            outside=True,
+        )
+    )
     wiring.wake_relay = wake_relay
     wiring.sealed = shared.sealed

@@ -40,12 +40,15 @@ def remove_notes(_work: UnitOfWork, event: Event) -> None:
     notes.update(close_notes="")
 
 
-def remove_repeated_notes(work: UnitOfWork, event: Event) -> None:
-    """Notes of an erased person that the product wrote down for him: on children, and out of another system's record."""
+def remove_imported_notes(work: UnitOfWork, event: Event) -> None:
+    """Notes that an erased person wrote in another system, where the import recorded them as nobody's act."""
     person = event.payload["person"]
-    repeated = Incident.objects.filter(resolved_by_id=person).exclude(close_notes="").values_list("pk", flat=True)
-    for ticket in Ticket.objects.select_for_update().filter(pk__in=list(repeated)).order_by("pk"):
-        texts = EventText.objects.filter(field="close_notes", event__ticket_id=ticket.pk, event__actor_id__isnull=True)
+    noted = EventText.objects.filter(field="close_notes", event__kind="incident.imported")
+    noted = noted.filter(event__payload__resolved_by=person)
+    of = set(noted.values_list("event__ticket_id", flat=True))
+    of |= set(Incident.objects.filter(resolved_by_id=person).exclude(close_notes="").values_list("pk", flat=True))
+    for ticket in Ticket.objects.select_for_update().filter(pk__in=of).order_by("pk"):
+        texts = noted.filter(event__ticket_id=ticket.pk)
         EventText.objects.filter(pk__in=list(texts.values_list("pk", flat=True))).delete()
         work.emit("ticket.texts_removed", ticket, reason="erasure", person=person)
 

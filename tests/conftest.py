@@ -13,6 +13,23 @@ from django.test.utils import setup_databases, teardown_databases
 
 from tests.committed import CommittedDatabase, committed_database
 from tests.factories import Desk, make_desk
+from tests.reached import Reached
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--every-route",
+        action="store_true",
+        help="fail when an address, a verb or a management command was used by no test",
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Trylast: Django must be set up, which pytest-django does."""
+    reached = Reached(config)
+    reached.listen()
+    config.pluginmanager.register(reached, "reached")
 
 
 @pytest.fixture(scope="session")

@@ -203,6 +203,9 @@ CONTENT_SECURITY_POLICY = {
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
+#: How many forms one person may send (number, seconds). Far above a hand's pace, far below a script's.
+WEB_RATE_LIMIT = (env.number("WEB_RATE_FORMS", 60), 60)
+
 # --- REST API -------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK: dict[str, Any] = {
     "UNAUTHENTICATED_USER": None,

@@ -12,6 +12,7 @@ from itsm.events.models import Event
 from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Invalid, NotFound
+from itsm.tickets.commands.relations import ancestors, hand_over_children
 from itsm.tickets.fetch import lock_ticket
 from itsm.tickets.models import LinkKind, Ticket, TicketLink, Watcher
 
@@ -24,13 +25,17 @@ def merge_incident(
     expected_version: int | None = None,
     cause: Event | None = None,
 ) -> Ticket:
-    """Close ``ticket_id`` as a duplicate of ``into_id``; its requester and watchers follow the other one from now on."""
+    """Close ``ticket_id`` as a duplicate of ``into_id``.
+
+    Its requester and watchers follow the other one from now on, and so do its children.
+    """
     if ticket_id == into_id:
         raise Invalid.one("into", "itself", "An incident cannot be merged into itself.")
     with unit_of_work(actor, cause=cause) as work:
-        # Both rows are locked in the order of their ids, so that two merges the other way round cannot wait for each other.
+        # Both rows are locked, parents first as in the cascade and otherwise in the order of their ids, so that two merges
+        # the other way round cannot wait for each other.
         locked: dict[UUID, Ticket] = {}
-        for one in sorted((ticket_id, into_id)):
+        for one in sorted((ticket_id, into_id), key=_lock_order):
             try:
                 locked[one] = lock_ticket(actor, one, kind=KIND)
             except NotFound:
@@ -67,4 +72,10 @@ def merge_incident(
         )
         work.emit("incident.merged", ticket, state=pair, target=target.pk)
         work.emit("incident.absorbed", target, duplicate=ticket.pk, watchers=new)
+        hand_over_children(work, ticket, target)
     return ticket
+
+
+def _lock_order(ticket_id: UUID) -> tuple[int, UUID]:
+    found = Ticket.objects.filter(pk=ticket_id).first()
+    return (len(ancestors(found)) if found else 0, ticket_id)

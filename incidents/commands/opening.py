@@ -113,7 +113,10 @@ def open_incident(
 
 
 def open_follow_up(*, actor: Actor, ticket_id: UUID, title: str = "", description: str = "") -> Ticket:
-    """Open a new incident that continues a closed one (which itself never reopens), for the same requester and team."""
+    """Open a new incident that continues a closed one (which itself never reopens), for the same requester and team.
+
+    What is no longer active of service, category, requester and team is left out.
+    """
     with unit_of_work(actor) as work:
         old = lock_ticket(actor, ticket_id, kind=KIND)
         authorize(actor, "incident.reopen", old)
@@ -131,9 +134,9 @@ def open_follow_up(*, actor: Actor, ticket_id: UUID, title: str = "", descriptio
             description=description or old.description,
             impact=old.impact,
             urgency=old.urgency,
-            service_id=old.service_id,
-            category_id=old.category_id,
-            requester_id=old.requester_id or actor.person_id,
+            service_id=_if_active(Service, old.service_id),
+            category_id=_if_active(Category, old.category_id),
+            requester_id=_if_active(Person, old.requester_id) or actor.person_id,
         )
         # The rest needs more right than a requester has: the product does it on the strength of the check above.
         new = lock_ticket(Actor.system(actor.tenant_id, "follow_up"), ticket.pk)
@@ -147,8 +150,13 @@ def open_follow_up(*, actor: Actor, ticket_id: UUID, title: str = "", descriptio
             )
         )
         work.emit("ticket.linked", new, target=old.pk, link=LinkKind.FOLLOWS.value)
-        if old.team_id is not None:
-            work.emit("ticket.assigned", new, team=[None, old.team_id], assignee=[None, None])
-            new.team_id = old.team_id
+        team_id = _if_active(Team, old.team_id)
+        if team_id is not None:
+            work.emit("ticket.assigned", new, team=[None, team_id], assignee=[None, None])
+            new.team_id = team_id
             work.changed(new, "team")
     return new
+
+
+def _if_active(model: type[Service | Category | Person | Team], key: UUID | None) -> UUID | None:
+    return key if key is not None and model.objects.filter(pk=key, is_active=True).exists() else None

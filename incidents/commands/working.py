@@ -12,6 +12,7 @@ from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Forbidden, Invalid
 from itsm.kernel.unset import UNSET
+from itsm.tenancy.models import Team
 from itsm.tickets.commands.assignment import place
 from itsm.tickets.commands.comments import comment_on_ticket
 from itsm.tickets.models import Ticket
@@ -23,7 +24,7 @@ def take_incident(*, actor: Actor, ticket_id: UUID, expected_version: int | None
         raise Forbidden("ticket.assign", "Only a person can take a ticket.")
     with unit_of_work(actor) as work:
         ticket, _, _ = begin(work, "take", ticket_id, expected_version)
-        teams = sorted(actor.team_ids)
+        teams = Team.objects.filter(pk__in=actor.team_ids, is_active=True).values_list("pk", flat=True)[:2]
         team_id = teams[0] if ticket.team_id is None and len(teams) == 1 else UNSET
         place(work, ticket, team_id=team_id, assignee_id=actor.person_id)
         if ticket.state == IncidentState.NEW:

@@ -61,7 +61,7 @@ def import_history(*, actor: Actor, source: str, cases: Sequence[Case], director
         records = SourceRecord.objects.filter(tenant_id=actor.tenant_id, source=source, number__in=numbers)
         known = {number: bytes(digest) for number, digest in records.values_list("number", "digest")}
         new = [case for case in cases if case.number not in known]
-        differing = tuple(case for case in cases if case.number in known and known[case.number] != case.digest)
+        differing = tuple(case for case in cases if case.number in known and differs(case, known[case.number]))
         if not new:
             return Written(there=len(cases), differing=differing)
         history = History(actor.tenant_id, actor.name, actor.request_id)
@@ -82,6 +82,11 @@ def known_cases(tenant_id: UUID, source: str, cases: Sequence[Case]) -> dict[str
         tenant_id=tenant_id, source=source, number__in=[case.number for case in cases]
     )
     return {number: bytes(digest) for number, digest in records.values_list("number", "digest")}
+
+
+def differs(case: Case, digest: bytes) -> bool:
+    """Whether the case's rows are others than those imported; unknown (so no) once its texts were removed."""
+    return digest not in (b"", case.digest)
 
 
 def _know(directory: Directory, cases: Iterable[Case], history: History) -> None:
@@ -206,6 +211,10 @@ class _Batch:
                     before, category_id = category_id, self.directory.categories[path] if path else None
                     changes["category"] = [before and str(before), category_id and str(category_id)]
                 payload["changes"] = changes
+            texts = case.texts if position == len(case.steps) - 1 else None
+            if texts and case.close_notes and case.resolved_by:
+                # Whose words the notes are, for erasure: the incident forgets it when it is reopened.
+                payload["resolved_by"] = str(people[case.resolved_by])
             last = append(
                 "incident.imported",
                 step.at,
@@ -213,7 +222,7 @@ class _Batch:
                 ticket_id=ticket_id,
                 after=last,
                 actor_id=people.get(step.by) if step.by else None,
-                texts=case.texts if position == len(case.steps) - 1 else None,
+                texts=texts,
             )
             state = step.state
         return last, category_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 from incidents.commands import hold_incident, open_incident, start_incident
 from incidents.flow import KIND, IncidentState
 from incidents.importing.directory import Directory
-from incidents.importing.history import Written, category_path, known_cases
+from incidents.importing.history import Written, category_path, differs, known_cases
 from incidents.importing.translate import Case
 from itsm.access.decide import authorize
 from itsm.events.history import History
@@ -25,7 +25,7 @@ def import_live(*, actor: Actor, source: str, case: Case, directory: Directory) 
         authorize(actor, "incident.import", process=KIND)
         known = known_cases(actor.tenant_id, source, [case])
         if known:
-            differing = (case,) if known[case.number] != case.digest else ()
+            differing = (case,) if differs(case, known[case.number]) else ()
             return Written(there=1, differing=differing)
         now, step = case.now, case.steps[-1]
         history = History(actor.tenant_id, actor.name, actor.request_id)

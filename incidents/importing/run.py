@@ -17,7 +17,7 @@ from django.db import IntegrityError
 from incidents.importing.ahead import ahead
 from incidents.importing.cases import RawCase, Scan, cases
 from incidents.importing.directory import Directory
-from incidents.importing.history import Written, import_history, known_cases
+from incidents.importing.history import Written, differs, import_history, known_cases
 from incidents.importing.live import import_live
 from incidents.importing.progress import Advance
 from incidents.importing.reader import Fault, Source
@@ -191,7 +191,7 @@ class Import:
                 self.outcome.events += len(case.steps)
             else:
                 self.outcome.there += 1
-                if known[case.number] != case.digest:
+                if differs(case, known[case.number]):
                     self._differs(case)
 
     def _differs(self, case: Case) -> None:

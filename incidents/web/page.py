@@ -6,6 +6,8 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 
 from incidents.models import Incident
 from incidents.web import forms
@@ -15,17 +17,31 @@ from itsm.tickets.models import Attachment, Audience, Ticket, TicketLink, Watche
 from itsm.tickets.timeline import Entry, timeline
 from itsm.web.choices import Choices
 from itsm.web.forms import TicketForm
-from itsm.web.pages import TenantRequest
+from itsm.web.pages import TenantRequest, patch_part, wants_part
+from itsm.web.panes import BACK, list_url, pane_response
 
 #: The order of the verbs on the page; other actions have their place in the side bar.
 VERBS = ("take", "resume", "start", "hold", "resolve", "reopen", "close", "follow-up", "merge", "cancel")
+#: Entries of the timeline that a page begins with, and the parameter that asks for all.
+ENTRIES = 100
+STORY = "story"
+
+
+def incident_pane(request: TenantRequest, ticket: Ticket, params: str) -> SafeString:
+    """The incident as it stands beside a list."""
+    return IncidentPage(request, ticket, params).pane()
+
+
+#: Buttons beside what they act on: their forms show no field that could carry what is wrong.
+BUTTONS = ("watch", "unwatch", "unlink", "detach")
 
 
 class IncidentPage:
-    """One rendering of an incident for one reader."""
+    """One rendering of an incident for one reader. ``back`` are the parameters of the list that it was opened from, if any."""
 
-    def __init__(self, request: TenantRequest, ticket: Ticket) -> None:
+    def __init__(self, request: TenantRequest, ticket: Ticket, back: str | None = None) -> None:
         self.request, self.ticket, self.actor = request, ticket, request.actor
+        self.back = request.GET.get(BACK) if back is None else back
         self.choices = Choices(request.actor)
         self.bound: dict[str, TicketForm] = {}
         self.changed_meanwhile: list[Entry] = []
@@ -53,16 +69,34 @@ class IncidentPage:
         self.seen = form.cleaned_data.get("seen") or 0
 
     def response(self, status: int = 200) -> HttpResponse:
-        """The page."""
+        """The page; its pane alone, where a form of the pane was sent by the script."""
+        if self.back is not None and wants_part(self.request):
+            response = pane_response(self.request, self.ticket, self.pane(), self.back, status)
+        else:
+            url = list_url(self.back, self.ticket.number) if self.back is not None else ""
+            context = {**self._context(), "level": 1, "back_url": url}
+            response = render(self.request, "incidents/incident.html", context, status=status)
+        patch_part(self.request, response)
+        return response
+
+    def pane(self) -> SafeString:
+        """What stands beside a list."""
+        return render_to_string("incidents/parts/ticket.html", {**self._context(), "level": 2}, self.request)
+
+    def _context(self) -> dict[str, Any]:
         ticket, actor = self.ticket, self.actor
         allowed = possible(actor, ticket)
-        entries = timeline(actor, ticket)
+        whole = self.request.GET.get(STORY) == "whole"
+        entries = timeline(actor, ticket, limit=None if whole else ENTRIES + 1, newest=True)
+        earlier = not whole and len(entries) > ENTRIES
         if self.in_conflict:
-            self.changed_meanwhile = [entry for entry in entries if entry.sequence > self.seen]
-        context: dict[str, Any] = {
+            self.changed_meanwhile = timeline(actor, ticket, after=self.seen, limit=ENTRIES)
+        return {
             "ticket": ticket,
+            "back": self.back,
             "incident": Incident.objects.get(pk=ticket.pk),
-            "entries": entries,
+            "entries": entries[-ENTRIES:] if earlier else entries,
+            "earlier_url": f"?{STORY}=whole#story" if earlier else "",
             "in_conflict": self.in_conflict,
             "changed_meanwhile": self.changed_meanwhile,
             "verbs": [self._verb(name) for name in VERBS if name in allowed or name in self.bound],
@@ -71,12 +105,12 @@ class IncidentPage:
                 for name in ("comment", "assign", "edit", "watch", "add-watcher", "unwatch", "link", "parent")
                 if name in allowed or name in self.bound
             },
+            "refused": [form for name, form in self.bound.items() if name in BUTTONS and form.errors],
             "can": {name.replace("-", "_") for name in allowed},
             "internal": allows(actor, "ticket.read_internal", ticket),
             "files": self._files(),
             **self._related(),
         }
-        return render(self.request, "incidents/incident.html", context, status=status)
 
     def _verb(self, name: str) -> dict[str, Any]:
         action = ACTIONS[name]

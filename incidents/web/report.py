@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from incidents.reports import incident_report
+from itsm.access.decide import authorize
 from itsm.reports.tables import as_csv
 from itsm.web.pages import TenantRequest, tenant_page
 
@@ -102,6 +103,7 @@ def page(request: TenantRequest) -> HttpResponse:
 @require_safe
 def file(request: TenantRequest) -> HttpResponse:
     """The same as CSV."""
+    authorize(request.actor, "ticket.export")
     response = HttpResponse(as_csv(incident_report(actor=request.actor)), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="incidents.csv"'
     return response

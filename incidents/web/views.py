@@ -17,14 +17,15 @@ from incidents.web import forms
 from incidents.web.actions import ACTIONS
 from incidents.web.page import IncidentPage
 from itsm.access.decide import allows, authorize, visible_to
-from itsm.api.errors import status_of
-from itsm.api.views.files import download_of
+from itsm.doors.downloads import download_of
+from itsm.doors.problems import status_of
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Conflict, DomainError, Forbidden, NotFound
 from itsm.tickets import queue
 from itsm.tickets.commands import attach_file, refuse_unfit
 from itsm.tickets.models import Attachment, Audience, Ticket
 from itsm.web.pages import TenantRequest, refused, tenant_page
+from itsm.web.panes import list_url
 
 
 def find(actor: Actor, number: str) -> Ticket:
@@ -76,10 +77,11 @@ def act(request: TenantRequest, number: str, name: str) -> HttpResponseBase:
         return page.response(status_of(error))
     # The tag tells the script of the page that a draft has become a comment.
     messages.success(request, f"{shown.number}: {action.done}", extra_tags=f"done-{name}")
-    if not visible_to(request.actor, Ticket.objects.filter(pk=shown.pk)).exists():
-        # Handed to a restricted team: it is out of sight now.
-        return redirect("home")
-    return redirect("incident", shown.number)
+    # Handed to a restricted team, it is out of sight now.
+    visible = visible_to(request.actor, Ticket.objects.filter(pk=shown.pk)).exists()
+    if page.back is not None:
+        return redirect(list_url(page.back, shown.number if visible else ""))
+    return redirect("incident", shown.number) if visible else redirect("home")
 
 
 @tenant_page

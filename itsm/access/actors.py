@@ -29,7 +29,8 @@ p.id, p.name, p.language,
   (SELECT coalesce(jsonb_agg(t.id), '[]'::jsonb) FROM tenancy_team t
     WHERE t.tenant_id = p.tenant_id AND t.is_restricted AND NOT EXISTS (SELECT 1 FROM access_rolegrant m
       WHERE m.tenant_id = p.tenant_id AND m.team_id = t.id AND m.person_id = p.id
-        AND (m.valid_until IS NULL OR m.valid_until > %(now)s)))
+        AND (m.valid_until IS NULL OR m.valid_until > %(now)s))),
+  p.shortcuts, p.split_queue
 """
 _ABLE = "p.is_active AND p.erased_at IS NULL"
 _MEMBER = """
@@ -74,6 +75,8 @@ def _actor(tenant_id: UUID, row: tuple[Any, ...]) -> Actor:
         time_zone=row[3] or "UTC",
         grants=frozenset(Grant(role, process or None, UUID(team) if team else None) for role, process, team in grants),
         hidden_teams=frozenset(UUID(team) for team in hidden),
+        shortcuts=row[6],
+        split_queue=row[7],
     )
 
 
@@ -108,7 +111,7 @@ def actor_of_token(tenant_id: UUID, secret: str) -> Actor | None:
     row = _row(_OF_TOKEN, tenant=tenant_id, hash=secret_hash(secret))
     if row is None:
         return None
-    token_id, scopes, last_used_at = row[6:]
+    token_id, scopes, last_used_at = row[8:]
     now = clock.now()
     if last_used_at is None or now - last_used_at > timedelta(minutes=1):
         _note_use(token_id, now)

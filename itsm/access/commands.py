@@ -60,9 +60,11 @@ def update_person(
     name: str | Unset = UNSET,
     language: str | Unset = UNSET,
     time_zone: str | Unset = UNSET,
+    shortcuts: bool | Unset = UNSET,
+    split_queue: bool | Unset = UNSET,
     organisation_id: UUID | None | Unset = UNSET,
 ) -> Person:
-    """Change a person's name, language, zone or organisation. People may change their own language and zone."""
+    """Change a person's name, organisation or preferences. Preferences (all but the first two) people change themselves."""
     problems = Problems()
     clean: dict[str, object] = {}
     if name is not UNSET:
@@ -77,6 +79,10 @@ def update_person(
         if time_zone not in available_timezones():
             problems.add("time_zone", "unknown_zone", "time_zone must be a name such as Europe/Berlin.")
         clean["time_zone"] = time_zone
+    if shortcuts is not UNSET:
+        clean["shortcuts"] = shortcuts
+    if split_queue is not UNSET:
+        clean["split_queue"] = split_queue
     problems.raise_if_any()
     with unit_of_work(actor) as work:
         if person_id != actor.person_id or name is not UNSET or organisation_id is not UNSET:

@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from itsm.kernel.clock import now
 from itsm.tenancy.fields import TenantForeignKey, TenantModel, TenantQuerySet
@@ -60,3 +61,4 @@ class ApiToken(TenantModel):
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "secret_hash"], name="api_token_secret")]
         indexes: ClassVar = [models.Index(fields=["tenant", "person"], name="api_token_person")]
+        verbose_name = _("API token")

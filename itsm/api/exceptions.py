@@ -12,17 +12,18 @@ from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
+from itsm.access.limits import TooManyRequests
 from itsm.api.concurrency import PreconditionRequired
-from itsm.api.errors import BUSY, RETRY_AFTER, STATUS, domain_problem, is_outage, problem_body
-from itsm.api.idempotency import AnswerRemoved, InFlight, KeyReused
-from itsm.api.parsers import TooLarge
-from itsm.api.throttling import TooManyRequests
+from itsm.api.idempotency import AnswerRemoved, InFlight, KeyReused, RightsChanged
+from itsm.doors.problems import BUSY, RETRY_AFTER, STATUS, domain_problem, is_outage, problem_body
+from itsm.doors.sizes import TooLarge
 from itsm.kernel.errors import DomainError, FieldProblem
 
 logger = logging.getLogger(__name__)
 
 STATUS.update(
-    {TooLarge: 413, PreconditionRequired: 428, TooManyRequests: 429, KeyReused: 422, InFlight: 409, AnswerRemoved: 409}
+    {TooLarge: 413, PreconditionRequired: 428, TooManyRequests: 429}
+    | {KeyReused: 422, InFlight: 409, AnswerRemoved: 409, RightsChanged: 409}
 )
 
 _CODES = {

@@ -11,10 +11,10 @@ from uuid import UUID
 from django.http import QueryDict
 
 from itsm.kernel.errors import FieldProblem, Invalid
+from itsm.kernel.ids import is_uuid
 
 VALUE_MAX = 2000
 _RFC3339 = re.compile(r"\A\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)\Z")
-_UUID = re.compile(r"\A[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\Z")
 
 
 def bad_parameter(name: str, code: str, detail: str) -> Invalid:
@@ -64,14 +64,9 @@ def many(name: str, value: str, parse: Callable[[str, str], Any], limit: int = 5
 
 def uuid_value(name: str, value: str) -> UUID:
     """A UUID in its usual form."""
-    if not _UUID.match(value):
+    if not is_uuid(value):
         raise bad_parameter(name, "not_an_id", f"{name} must be an id such as 0190c2a1-…-….")
     return UUID(value)
-
-
-def is_uuid(value: str) -> bool:
-    """Whether the text is a UUID in its usual form."""
-    return bool(_UUID.match(value))
 
 
 def whole(name: str, value: str, low: int, high: int) -> int:

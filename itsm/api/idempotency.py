@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from itsm.api.models import IdempotencyKey
-from itsm.api.parsers import BODY_MAX_BYTES, refuse_oversize
+from itsm.doors.sizes import BODY_MAX_BYTES, refuse_oversize
 from itsm.events.models import Event
 from itsm.events.write import UnitOfWork
 from itsm.kernel import clock
@@ -57,6 +57,17 @@ class AnswerRemoved(DomainError):
         super().__init__("This request was carried out before. Its answer has been removed; read the object instead.")
 
 
+class RightsChanged(DomainError):
+    """The request was carried out; the caller's rights are others now, and the stored answer may show more than they allow."""
+
+    code = "idempotency_rights_changed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This request was carried out before. Your rights have changed since; read the object instead."
+        )
+
+
 class Attempt:
     """One POST with a key: ``answer`` is the stored answer of an earlier one, or None when this is the first."""
 
@@ -64,6 +75,7 @@ class Attempt:
         self.caller_id: UUID = actor.token_id or actor.person_id or actor.tenant_id
         self.key = key
         self.digest = digest
+        self.rights = _rights(actor)
         self.answer: HttpResponse | None = None
         with connection.cursor() as cursor:
             # Held until the transaction ends, which is exactly as long as the request is in flight.
@@ -85,6 +97,8 @@ class Attempt:
             raise KeyReused
         if not stored.body and stored.status != 204:
             raise AnswerRemoved
+        if bytes(stored.rights) != self.rights:
+            raise RightsChanged
         answer = HttpResponse(bytes(stored.body), status=stored.status, content_type="application/json")
         for name, value in stored.headers.items():
             answer[name] = value
@@ -98,6 +112,7 @@ class Attempt:
             caller_id=self.caller_id,
             key=self.key,
             digest=self.digest,
+            rights=self.rights,
             status=response.status_code,
             body=body,
             headers={name: response[name] for name in _KEPT_HEADERS if name in response},
@@ -113,6 +128,13 @@ def begin(request: Request, actor: Actor) -> Attempt | None:
         detail = "Idempotency-Key must be 1 to 255 printable ASCII characters without blanks, such as a UUID."
         raise Invalid([FieldProblem("!Idempotency-Key", "malformed_key", detail)], detail)
     return Attempt(actor, key, _digest(request._request))
+
+
+def _rights(actor: Actor) -> bytes:
+    """A digest of all that decides what the actor may see and do."""
+    grants = sorted((grant.role, grant.process or "", str(grant.team_id or "")) for grant in actor.grants)
+    scopes = None if actor.scopes is None else sorted(actor.scopes)
+    return hashlib.sha256(repr((grants, scopes, sorted(map(str, actor.hidden_teams)))).encode()).digest()
 
 
 def _digest(request: HttpRequest) -> bytes:

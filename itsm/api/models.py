@@ -13,12 +13,14 @@ from itsm.tenancy.fields import TenantModel
 class IdempotencyKey(TenantModel):
     """A POST that succeeded under a client's Idempotency-Key, with its answer; kept 48 hours.
 
-    ``caller_id`` is the token, or the person for a browser; ``digest`` covers method, path and body.
+    ``caller_id`` is the token, or the person for a browser; ``digest`` covers method, path and body; ``rights`` covers
+    what the caller was allowed then (empty: kept before rights were).
     """
 
     caller_id = models.UUIDField()
     key = models.CharField(max_length=255)
     digest = models.BinaryField(max_length=32)
+    rights = models.BinaryField(max_length=32, default=b"", db_default=b"")
     status = models.PositiveSmallIntegerField()
     body = models.BinaryField()
     headers = models.JSONField(default=dict)

@@ -16,7 +16,8 @@ from django.http import QueryDict
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from itsm.api.filters import bad_parameter, is_uuid, whole, yes_or_no
+from itsm.api.filters import bad_parameter, whole, yes_or_no
+from itsm.kernel.ids import is_uuid
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 200

@@ -5,32 +5,12 @@ from __future__ import annotations
 import json
 from typing import IO, Any
 
-from django.http import HttpRequest
 from rest_framework.parsers import BaseParser, MultiPartParser
 
-from itsm.kernel.errors import DomainError, FieldProblem, Invalid
+from itsm.doors.sizes import BODY_MAX_BYTES, TooLarge
+from itsm.kernel.errors import FieldProblem, Invalid
 
-#: Bytes of a JSON body. The longest text is 100,000 characters, so this is ample.
-BODY_MAX_BYTES = 2 * 1024 * 1024
-#: Bytes of an upload before anything is read; the tenant's own limit, which is smaller, is checked by the command.
-UPLOAD_MAX_BYTES = 128 * 1024 * 1024
 DEPTH_MAX = 16
-
-
-class TooLarge(DomainError):
-    """The body is larger than the API reads."""
-
-    code = "too_large"
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"The body is larger than {limit} bytes.")
-
-
-def refuse_oversize(request: HttpRequest, limit: int) -> None:
-    """Raise TooLarge, before anything is read, when the announced length of the body is above ``limit``."""
-    announced = str(request.META.get("CONTENT_LENGTH") or "0")
-    if announced.isdecimal() and int(announced[:20]) > limit:
-        raise TooLarge(limit)
 
 
 class _DuplicateKey(ValueError):

@@ -10,9 +10,10 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from itsm.access.decide import visible_to
-from itsm.api.filters import instant, is_uuid
+from itsm.api.filters import instant
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import FieldProblem, Invalid, NotFound
+from itsm.kernel.ids import is_uuid
 from itsm.tickets import queue
 from itsm.tickets.fetch import read_ticket
 from itsm.tickets.models import Ticket

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from rest_framework import serializers
 
-from itsm.api.filters import is_uuid
+from itsm.kernel.ids import is_uuid
 from itsm.kernel.texts import BODY_MAX
 
 

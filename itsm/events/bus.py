@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 #: Runs in the transaction of the change, after the event is written (clocks, counters).
 Subscriber = Callable[["UnitOfWork", "Event"], None]
-#: Runs later, at least once, in a transaction of its own inside the tenant. Must be idempotent.
+#: Runs later, at least once, in a savepoint of its own inside the tenant (or outside). Must be idempotent.
 Handler = Callable[["Event"], None]
 #: Answers the policies that a change would break. Called before anything is written.
 Guard = Callable[..., Sequence["Violation"]]
@@ -22,11 +22,16 @@ Guard = Callable[..., Sequence["Violation"]]
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """A named receiver of events. ``kinds`` are prefixes: ``"incident."`` takes them all, ``""`` everything."""
+    """A named receiver of events. ``kinds`` are prefixes: ``"incident."`` takes them all, ``""`` everything.
+
+    One that talks to the network is ``outside``: it is called in no transaction and in no tenant, enters the tenant for
+    what it reads and writes, and must be done within LEASE of the relay; after that the event is handed out again.
+    """
 
     name: str
     kinds: tuple[str, ...]
     handle: Handler
+    outside: bool = False
 
     def takes(self, kind: str) -> bool:
         return kind.startswith(self.kinds)

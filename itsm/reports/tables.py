@@ -30,9 +30,10 @@ def as_csv(report: Mapping[str, Any]) -> str:
     writer = csv.writer(out)
     writer.writerow(["figure", "key", "value"])
     for name, key, value in rows(report):
-        writer.writerow([name, _harmless(key), "" if value is None else _harmless(value)])
+        writer.writerow([name, harmless(key), "" if value is None else harmless(value)])
     return "\ufeff" + out.getvalue()
 
 
-def _harmless(value: Any) -> Any:
+def harmless(value: Any) -> Any:
+    """The value as a cell that no spreadsheet takes for a formula."""
     return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value

@@ -1,10 +1,12 @@
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
+from django.utils.translation import gettext_lazy as _
 
 
 class TenancyConfig(AppConfig):
     name = "itsm.tenancy"
     label = "tenancy"
+    verbose_name = _("People and teams")
 
     def ready(self) -> None:
         from itsm.tenancy.reconciler import after_migrate

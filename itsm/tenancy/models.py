@@ -116,6 +116,10 @@ class Person(TenantModel):
     organisation = TenantForeignKey(Organisation, null=True, blank=True)
     language = models.CharField(max_length=16, blank=True)
     time_zone = models.CharField(max_length=64, blank=True)
+    #: Whether single keys (J, K, O …) do something on a page; whoever dictates or uses a switch may turn them off.
+    shortcuts = models.BooleanField(default=True, db_default=True)
+    #: Whether the queue shows the list and a ticket side by side.
+    split_queue = models.BooleanField(default=True, db_default=True)
     #: Key in the system that the person was imported from.
     source_key = models.CharField(max_length=200, null=True, blank=True)
     is_active = models.BooleanField(default=True)
@@ -132,6 +136,7 @@ class Person(TenantModel):
             ),
         ]
         indexes: ClassVar = [models.Index(fields=["tenant", "name"], name="person_by_name")]
+        verbose_name_plural = _("people")
 
     def __str__(self) -> str:
         return self.name

@@ -32,7 +32,7 @@ def insert(rows: Sequence[models.Model]) -> None:
 def update(row: models.Model, names: Collection[str]) -> None:
     """Save these fields of a row that is stored. Raises DatabaseError when it is not there (any more)."""
     table, by_name, key = _update_of(type(row))
-    fields = list(dict.fromkeys(by_name[name] for name in sorted(names)))
+    fields = sorted({by_name[name] for name in names}, key=lambda field: field.column)
     values = [field.get_db_prep_save(field.pre_save(row, False), connection) for field in fields]
     marks = ", ".join(f"{field.column} = %s" for field in fields)
     with connection.cursor() as cursor:

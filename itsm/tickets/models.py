@@ -79,6 +79,7 @@ class Category(TenantModel):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["tenant", "parent", "name"], name="category_name", nulls_distinct=False)
         ]
+        verbose_name_plural = _("categories")
 
     def __str__(self) -> str:
         return self.name
@@ -115,6 +116,7 @@ class DeskSettings(TenantModel):
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant"], name="desk_settings_single")]
+        verbose_name_plural = _("desk settings")
 
 
 class Ticket(TenantModel):
@@ -206,7 +208,10 @@ class Comment(TenantModel):
 
 
 class Attachment(TenantModel):
-    """A file on a ticket: stored under the tenant's prefix, served inert (download, nosniff, sandbox)."""
+    """A file on a ticket: stored under the tenant's prefix, served inert (download, nosniff, sandbox).
+
+    ``storage_key`` is empty until the content has moved from its chunks into the storage, and again after it was removed.
+    """
 
     ticket = TenantForeignKey(Ticket)
     comment = TenantForeignKey(Comment, null=True)
@@ -216,12 +221,27 @@ class Attachment(TenantModel):
     content_type = models.CharField(max_length=100)
     size = models.PositiveIntegerField()
     sha256 = models.CharField(max_length=64)
-    storage_key = models.CharField(max_length=200)
+    storage_key = models.CharField(max_length=200, blank=True, default="", db_default="")
     created_at = models.DateTimeField(default=now)
     removed_at = models.DateTimeField(null=True)
 
     class Meta:
         indexes: ClassVar = [models.Index(fields=["tenant", "ticket", "created_at"], name="attachment_by_ticket")]
+
+
+class AttachmentChunk(TenantModel):
+    """A piece of a file's content, from the request that brought it until the relay has put it into the storage."""
+
+    tenancy_rights = ("SELECT", "INSERT", "DELETE")
+
+    attachment = TenantForeignKey(Attachment)
+    position = models.PositiveIntegerField()
+    content = models.BinaryField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "attachment", "position"], name="attachment_chunk_position")
+        ]
 
 
 class Watcher(TenantModel):

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -29,8 +29,7 @@ PAGE_MAX = 200
 #: More hits than this are cut off before the other filters apply; the words should be narrower then.
 _HITS_MAX = 500
 _VALUES_MAX = 50
-
-#: Views of open work are counted up to here: counting all of it would take longer the more there is.
+#: Lists and views of open work are counted up to here: counting all of it would take longer the more there is.
 COUNT_MAX = 1000
 #: What each of them narrows open work by, as _view() does.
 _COUNTED = {
@@ -199,9 +198,9 @@ def counts(actor: Actor) -> dict[str, int]:
         return dict(zip(_COUNTED, cursor.fetchone(), strict=True))
 
 
-def with_sort(query: QueueQuery, sort: str) -> QueueQuery:
-    """The same list in another order, from its first page."""
-    return replace(query, sort=sort, after="")
+def count(actor: Actor, query: QueueQuery) -> int:
+    """How many tickets the query means, counted up to COUNT_MAX + 1: past that nobody needs it exactly."""
+    return tickets_for(actor, query)[: COUNT_MAX + 1].count()
 
 
 def _view(actor: Actor, view: str) -> Q:

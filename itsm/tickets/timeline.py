@@ -146,20 +146,34 @@ def by_payload(payload: Mapping[str, Any]) -> str:
     return Audience.PUBLIC if payload.get("audience") == Audience.PUBLIC else Audience.INTERNAL
 
 
-def timeline(actor: Actor, ticket: Ticket) -> list[Entry]:
+def timeline(
+    actor: Actor, ticket: Ticket, *, after: int = 0, limit: int | None = None, newest: bool = False
+) -> list[Entry]:
     """The entries of a ticket that the actor has already fetched through visible_to(), oldest first.
 
-    Internal ones only for readers of internal notes. The number of queries does not grow with the number of events.
+    Those with a sequence above ``after``; with a ``limit``, the first so many of them, or with ``newest`` the last. Internal
+    ones only for readers of internal notes. The number of queries does not grow with the number of events.
     """
-    events = list(Event.objects.filter(tenant_id=actor.tenant_id, ticket_id=ticket.pk).order_by("sequence"))
     all_of_it = allows(actor, "ticket.read_internal", ticket)
-    payloads = {event.pk: current(event.kind, event.version, event.payload) for event in events}
-    seen = [e for e in events if all_of_it or _audience(e.kind, payloads[e.pk]) == Audience.PUBLIC]
+    events = Event.objects.filter(tenant_id=actor.tenant_id, ticket_id=ticket.pk, sequence__gt=after)
+    events = events.order_by("-sequence" if newest else "sequence")
+    seen: list[Event] = []
+    payloads: dict[UUID, Mapping[str, Any]] = {}
+    # Who may not read all of them: nobody knows how many must be looked at, so they come in pieces.
+    for event in events[:limit] if all_of_it else events.iterator(200):
+        if len(seen) == limit:
+            break
+        payload = current(event.kind, event.version, event.payload)
+        if all_of_it or _audience(event.kind, payload) == Audience.PUBLIC:
+            seen.append(event)
+            payloads[event.pk] = payload
+    if newest:
+        seen.reverse()
     texts = _texts(actor, seen)
     files = _files(actor, ticket, all_of_it)
     people = [{"who": event.actor_id} for event in seen]
     names = Names(actor, [*(payloads[event.pk] for event in seen), *people])
-    causes = _causes(actor, seen, events, all_of_it)
+    causes = _causes(actor, seen, all_of_it)
     return [_entry(e, payloads[e.pk], names, texts.get(e.pk, {}), files, causes) for e in seen]
 
 
@@ -236,10 +250,10 @@ def _files(actor: Actor, ticket: Ticket, all_of_it: bool) -> dict[UUID, File]:
     return {row.pk: File(row.pk, row.name, row.size, row.removed_at is not None) for row in rows}
 
 
-def _causes(actor: Actor, seen: list[Event], known: list[Event], all_of_it: bool) -> dict[UUID, str]:
+def _causes(actor: Actor, seen: list[Event], all_of_it: bool) -> dict[UUID, str]:
     """Why automatic entries are there, by the id of the causing event, which may belong to another ticket."""
     wanted = {event.cause_id for event in seen if event.cause_id and event.actor_id is None}
-    by_id = {event.pk: event for event in known}
+    by_id = {event.pk: event for event in seen}
     if wanted - by_id.keys():
         others = Event.objects.filter(tenant_id=actor.tenant_id, pk__in=wanted - by_id.keys())
         by_id |= {event.pk: event for event in others}

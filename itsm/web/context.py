@@ -7,10 +7,16 @@ from typing import Any
 from django.http import HttpRequest
 
 from itsm.access.decide import allows
-from itsm.web.pages import works_the_queue
+from itsm.web.pages import wants_part, works_the_queue
+from itsm.web.shortcuts import SHORTCUTS
 
 #: Whoever has one of these finds the way to the configuration in the header.
 _CONFIGURES = ("settings.manage", "service.manage", "audit.read")
+
+
+def layout(request: HttpRequest) -> str:
+    """The template around a page's content: nothing, where the script puts the answer into a page that stands."""
+    return "itsm/part.html" if wants_part(request) else "itsm/base.html"
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
@@ -19,6 +25,8 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     return {
         "tenant": getattr(request, "tenant", None),
         "actor": actor,
+        "layout": layout(request),
+        "shortcuts": SHORTCUTS,
         "rooms": {
             "queue": actor is not None and works_the_queue(actor),
             "admin": actor is not None and any(allows(actor, right) for right in _CONFIGURES),

@@ -12,9 +12,11 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
-from itsm.api.errors import BUSY, RETRY_AFTER, is_outage, problem_response, status_of
+from itsm.doors.problems import BUSY, RETRY_AFTER, is_outage, problem_response, status_of
 from itsm.kernel.errors import DomainError, Invalid, NotFound
+from itsm.web.context import layout
 from itsm.web.forms import problem_text
+from itsm.web.pages import patch_part
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +36,9 @@ def error_page(request: HttpRequest, error: DomainError | None, *, status: int |
         "problems": problems,
         "code": code,
     }
-    return render(request, "itsm/error.html", page, status=code)
+    response = render(request, "itsm/error.html", page, status=code)
+    patch_part(request, response)
+    return response
 
 
 def _words(status: int) -> tuple[str, str]:
@@ -49,6 +53,10 @@ def _words(status: int) -> tuple[str, str]:
         409: (_("This is not possible now"), _("Open the ticket again to see what is possible.")),
         412: (_("Somebody changed this meanwhile"), _("Open it again and repeat your change.")),
         413: (_("This is too large"), _("Send a smaller file.")),
+        429: (
+            _("This was too fast"),
+            _("Nothing was saved. Wait a minute, go back and send it again; what you typed is still there."),
+        ),
         503: (
             _("The service is busy"),
             _("What you sent may not have been saved. Wait a moment, look whether it was, and try again."),
@@ -110,7 +118,7 @@ def busy(request: HttpRequest) -> HttpResponse:
 def _bare_page(request: HttpRequest, status: int) -> HttpResponse:
     """A page without the context of the others (who is signed in, messages): that could fail again."""
     heading, remedy = _words(status)
-    page = {"heading": heading, "remedy": remedy, "code": status, "request": request}
+    page = {"heading": heading, "remedy": remedy, "code": status, "request": request, "layout": layout(request)}
     return HttpResponse(render_to_string("itsm/error.html", page), status=status)
 
 

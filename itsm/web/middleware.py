@@ -17,9 +17,10 @@ from django.urls import get_script_prefix, set_script_prefix
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 
+from itsm.access import limits
 from itsm.access.actors import actor_of_token, actor_of_user, tenant_of_token
-from itsm.api.errors import problem_response
-from itsm.api.parsers import UPLOAD_MAX_BYTES, TooLarge, refuse_oversize
+from itsm.doors.problems import problem_response
+from itsm.doors.sizes import UPLOAD_MAX_BYTES, TooLarge, refuse_oversize
 from itsm.events.write import record_refusal
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import DomainError
@@ -28,6 +29,7 @@ from itsm.kernel.trace import note, traced
 from itsm.tenancy.context import tenant
 from itsm.tenancy.lookup import active_tenant
 from itsm.tenancy.models import Tenant
+from itsm.tickets.files import StoredContent
 from itsm.web.errors import error_page
 
 logger = logging.getLogger(__name__)
@@ -138,17 +140,47 @@ class TenantMiddleware:
             request.actor = actor  # type: ignore[attr-defined]
             note(actor_id=str(actor.person_id))
             with translation.override(actor.language or translation.get_language() or "en"), _zone(actor):
-                response = self.get_response(request)
+                response = self._refuse_haste(request, actor) or self.get_response(request)
             if response.status_code >= 400:
                 transaction.set_rollback(True)
             # A file asks the database nothing, and a slow reader must not keep a transaction open.
             if isinstance(response, StreamingHttpResponse) and not isinstance(response, FileResponse):
                 response.streaming_content = _stream_inside(found, response.streaming_content)
+        if isinstance(response, FileResponse):
+            response = self._opened(request, response, is_api)
         refusal: DomainError | None = getattr(request, "refusal", None)
         if refusal is not None and response.status_code >= 400:
             record_refusal(
                 actor, refusal, f"{request.method} {request.resolver_match.route if request.resolver_match else ''}"
             )
+        return response
+
+    def _refuse_haste(self, request: HttpRequest, actor: Actor) -> HttpResponse | None:
+        """429 for whoever sends forms faster than a hand can; the API has limits of its own."""
+        if request.method != "POST" or request.path_info.startswith("/api/"):
+            return None
+        limit = limits.Limit("person", f"{actor.tenant_id}:{actor.person_id}", *settings.WEB_RATE_LIMIT)
+        try:
+            limits.refuse_spent(limits.take(limit))
+        except limits.TooManyRequests as error:
+            response = error_page(request, None, status=429)
+            response["Retry-After"] = str(error.wait)
+            return response
+        return None
+
+    def _opened(self, request: HttpRequest, response: FileResponse, is_api: bool) -> HttpResponseBase:
+        """A file from the storage is opened here, where no transaction waits for the network. 404 for one that is lost."""
+        content = getattr(response, "file_to_stream", None)
+        if isinstance(content, StoredContent):
+            try:
+                content.open()
+            except FileNotFoundError:
+                logger.exception("a file is missing from the storage")
+                if is_api:
+                    return problem_response(
+                        request, 404, "not_found", "There is no such object, or you may not see it."
+                    )
+                return error_page(request, None, status=404)
         return response
 
     def _actor(self, request: HttpRequest, found: Tenant) -> Actor | None:

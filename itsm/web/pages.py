@@ -7,6 +7,7 @@ from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, cast
 
 from django.http import Http404, HttpRequest, HttpResponseBase
+from django.utils.cache import patch_vary_headers
 
 from itsm.access.catalogue import Reach
 from itsm.access.decide import reach
@@ -44,6 +45,18 @@ def tenant_page(
 def works_the_queue(actor: Actor) -> bool:
     """Whether the actor reads other people's tickets, and is therefore at home in the queue."""
     return reach(actor, "ticket.read") is Reach.ALL
+
+
+def wants_part(request: HttpRequest) -> bool:
+    """Whether the script asks for a piece to put into the page, and not for a whole page. Answers differ: see patch_part."""
+    return request.headers.get("HX-Request-Type") == "partial"
+
+
+def patch_part(request: HttpRequest, response: HttpResponseBase) -> None:
+    """Keep caches from giving a piece to whoever asks for the page, or the other way round."""
+    patch_vary_headers(response, ("HX-Request-Type",))
+    if wants_part(request):
+        response["Cache-Control"] = "no-store"
 
 
 def refused(request: Any, error: DomainError) -> None:

@@ -1,1 +1,1 @@
-"""The benchmark: Viable beside a hand-written endpoint and beside the bare SQL, on one database. See docs/operations/benchmarks.md."""
+"""Viable beside a hand-written endpoint and beside the bare SQL, on one database. See docs/operations/benchmarks.md."""

@@ -35,7 +35,8 @@ def main() -> int:
     """Start the services in a folder of their own and run inside them; or, there, run."""
     given = parser().parse_args()
     if given.inside is not None:
-        from scripts.bench.run import Options, main as run
+        from scripts.bench.run import Options
+        from scripts.bench.run import main as run
 
         only = tuple(name for name in given.only.split(",") if name)
         size, seconds = (2000, 0.6) if given.quick else (given.size, given.seconds)

@@ -63,7 +63,10 @@ FROM (
   ) one OFFSET 0
 ) row
 """
-_NEW = "t.tenant_id = %(tenant)s AND t.number BETWEEN 'INC' || lpad(%(first)s::text, 7, '0') AND 'INC' || lpad(%(until)s::text, 7, '0')"
+_NEW = (
+    "t.tenant_id = %(tenant)s AND t.number BETWEEN"
+    " 'INC' || lpad(%(first)s::text, 7, '0') AND 'INC' || lpad(%(until)s::text, 7, '0')"
+)
 _HANGING = (
     f"""
     INSERT INTO incidents_incident (ticket_id, tenant_id, hold_reason, close_code, close_notes, resolved_by_id, closed_by_id)
@@ -104,7 +107,14 @@ _HANGING = (
     FROM step, unnest(ARRAY['title', 'description']) AS field WHERE sequence = 1
     """,
 )
-_TABLES = "tickets_ticket incidents_incident tickets_ticketsearch events_event events_eventtext tenancy_person".split()
+_TABLES = [
+    "tickets_ticket",
+    "incidents_incident",
+    "tickets_ticketsearch",
+    "events_event",
+    "events_eventtext",
+    "tenancy_person",
+]
 
 
 @dataclass(slots=True)
@@ -151,8 +161,8 @@ def sizes(total: int) -> list[int]:
 def make_desk(name: str, count: int) -> Desk:
     """A tenant with its people, teams, services and tokens, by commands."""
     from config.provision import create_tenant
-    from itsm.access.commands import create_person, create_team, create_token, grant_role, invite_user
     from itsm.access.actors import actor_of_person
+    from itsm.access.commands import create_person, create_team, create_token, grant_role, invite_user
     from itsm.kernel.actor import Actor
     from itsm.tenancy.context import tenant
     from itsm.tenancy.models import User
@@ -191,10 +201,21 @@ def add_tickets(connection: psycopg.Connection[Any], desk: Desk) -> None:
     ]
     fixed = {
         **common,
-        **{"agents": desk.agents, "teams": desk.teams, "services": desk.services, "categories": desk.categories},
-        **{"callers": callers, "words": words(), "size": SIZE, "count": desk.count, "last": desk.count},
-        **{"rare": f" {RARE}", "mid": f" {MID}", "common": f" {COMMON}"},
-        **{"rare_every": EVERY[RARE], "mid_every": EVERY[MID], "common_every": EVERY[COMMON]},
+        "agents": desk.agents,
+        "teams": desk.teams,
+        "services": desk.services,
+        "categories": desk.categories,
+        "callers": callers,
+        "words": words(),
+        "size": SIZE,
+        "count": desk.count,
+        "last": desk.count,
+        "rare": f" {RARE}",
+        "mid": f" {MID}",
+        "common": f" {COMMON}",
+        "rare_every": EVERY[RARE],
+        "mid_every": EVERY[MID],
+        "common_every": EVERY[COMMON],
     }
     for first in range(1, desk.count + 1, CHUNK):
         part = {**fixed, "first": first, "until": min(desk.count, first + CHUNK - 1)}

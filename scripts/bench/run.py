@@ -63,8 +63,11 @@ def settings(folder: Path) -> dict[str, str]:
         "ALLOWED_HOSTS": "127.0.0.1",
         "STATIC_ROOT": str(static),
         "PROMETHEUS_MULTIPROC_DIR": str(metrics),
-        **{"BEHIND_PROXY": "no", "SECURE_SSL_REDIRECT": "no", "SECURE_COOKIES": "no"},
-        **{"API_RATE_TOKEN": "100000000", "API_RATE_TENANT": "100000000"},
+        "BEHIND_PROXY": "no",
+        "SECURE_SSL_REDIRECT": "no",
+        "SECURE_COOKIES": "no",
+        "API_RATE_TOKEN": "100000000",
+        "API_RATE_TENANT": "100000000",
         "PYTHONDONTWRITEBYTECODE": "",
     }
 
@@ -189,7 +192,9 @@ def _row(
         "clients": clients,
         "rate": round(result.count / result.seconds, 1),
         **{f"p{share}": round(result.percentile(share / 100), 2) for share in (50, 95, 99)},
-        **{"app": round(spent.app, 3), "database": round(spent.database, 3), "cache": round(spent.cache, 3)},
+        "app": round(spent.app, 3),
+        "database": round(spent.database, 3),
+        "cache": round(spent.cache, 3),
         "cpu": round(spent.total, 3),
         "statements": None if statements is None else round(statements, 1),
     }

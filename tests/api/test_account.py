@@ -6,8 +6,8 @@ import pytest
 from django.core.cache import cache
 from django.test import Client, override_settings
 
+from itsm.access import limits
 from itsm.access.models import ApiToken
-from itsm.api import throttling
 from itsm.tickets.models import Ticket
 from tests.api.caller import Caller, problem
 from tests.factories import Desk
@@ -142,12 +142,12 @@ def test_limits_per_token_and_per_tenant(acme: Desk, globex: Desk, agent: Caller
 def test_limits_are_open_when_valkey_is_down(
     agent: Caller, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(throttling, "_silent_until", 0.0)
+    monkeypatch.setattr(limits, "_silent_until", 0.0)
     for _ in range(3):
         answer = agent.get("me/")
         assert (answer.status_code, "RateLimit" in answer) == (200, False)
-    assert [r.getMessage()[:20] for r in caplog.records if r.name == "itsm.api.throttling"] == ["rate limits are open"]
-    monkeypatch.setattr(throttling, "_silent_until", 0.0)
+    assert [r.getMessage()[:20] for r in caplog.records if r.name == "itsm.access.limits"] == ["rate limits are open"]
+    monkeypatch.setattr(limits, "_silent_until", 0.0)
 
 
 def test_the_document_and_its_page_work_without_signing_in(db: None) -> None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from itsm.api.parsers import UPLOAD_MAX_BYTES
+from itsm.doors.sizes import UPLOAD_MAX_BYTES
 from tests.api.caller import Caller, problem
 from tests.api.test_incidents import footprint
 from tests.factories import Desk

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from itsm.access.catalogue import Role
+from itsm.access.commands import grant_role, withdraw_role
 from itsm.api.idempotency import prune
 from itsm.api.models import IdempotencyKey
 from itsm.api.tasks import prune_idempotency_keys
@@ -60,6 +62,18 @@ def test_a_failed_request_is_not_kept(acme: Desk, agent: Caller) -> None:
     with acme.inside():
         assert not IdempotencyKey.objects.exists()
     assert agent.post("incidents/", {"title": "Mended"}, Idempotency_Key="k1").status_code == 201
+
+
+def test_an_answer_is_not_repeated_to_other_rights(acme: Desk, agent: Caller) -> None:
+    """Neither a right more nor one less: the stored answer was written for the rights of then."""
+    body = {"title": "Once"}
+    assert agent.post("incidents/", body, Idempotency_Key="k1").status_code == 201
+    grant = grant_role(actor=acme.system, person_id=acme.people["agent"].pk, role=Role.AUDITOR)
+    then = footprint(acme)
+    problem(agent.post("incidents/", body, Idempotency_Key="k1"), 409, "idempotency_rights_changed")
+    assert footprint(acme) == then
+    withdraw_role(actor=acme.system, grant_id=grant.pk)
+    assert agent.post("incidents/", body, Idempotency_Key="k1")["Idempotent-Replayed"] == "true"
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "ä", "a\tb"])

@@ -12,9 +12,10 @@ from django.db import OperationalError
 from incidents import auto_close, commands, tasks
 from incidents.auto_close import close_due
 from incidents.tasks import auto_close_all
+from itsm.events.bus import wiring
 from itsm.events.models import Event
 from itsm.kernel import clock
-from itsm.kernel.errors import IllegalTransition
+from itsm.kernel.errors import IllegalTransition, Violation
 from itsm.tickets.commands import comment_on_ticket
 from itsm.tickets.commands.configuration import update_settings
 from itsm.tickets.models import Ticket
@@ -112,6 +113,36 @@ def test_resolved_again_meanwhile_is_not_closed_early(acme: Desk, monkeypatch: p
     with acme.inside():
         ticket.refresh_from_db()
     assert (ticket.state, ticket.reopen_count) == (6, 1)
+
+
+def test_refused_ones_hide_no_others_and_are_recorded_once(acme: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused, free = [resolved(acme) for _ in range(3)], resolved(acme)
+
+    def guard(*, action: str, subject: Ticket, **_: Any) -> list[Violation]:
+        mine = action == "incident.close" and subject.pk in {ticket.pk for ticket in refused}
+        return [Violation("keep", "Olga", "Not yet.", "Wait.")] if mine else []
+
+    monkeypatch.setattr(auto_close, "BATCH", 1)
+    monkeypatch.setattr(wiring, "guards", [guard])
+
+    def recorded() -> list[str]:
+        with acme.inside():
+            found = Event.objects.filter(kind="access.refused", actor_label="auto_close").order_by("occurred_at", "pk")
+            return [event.payload["subject"] for event in found]
+
+    with clock.at(RESOLVED + timedelta(days=7)):
+        assert close_due(acme.tenant.pk) == 1
+    with clock.at(RESOLVED + timedelta(days=8)):
+        assert close_due(acme.tenant.pk) == 0
+    assert recorded() == [str(ticket.pk) for ticket in refused]
+    with acme.inside():
+        free.refresh_from_db()
+        assert (free.state, Ticket.objects.get(pk=refused[0].pk).state) == (7, 6)
+    with clock.at(RESOLVED + timedelta(days=9)):
+        comment_on_ticket(actor=acme.actor("requester"), ticket_id=refused[0].pk, body="Thank you!")
+    with clock.at(RESOLVED + timedelta(days=10)):
+        assert close_due(acme.tenant.pk) == 0
+    assert recorded() == [str(ticket.pk) for ticket in (*refused, refused[0])], "changed, so asked anew"
 
 
 def test_one_organisations_trouble_does_not_stop_the_others(

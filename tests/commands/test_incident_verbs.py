@@ -6,9 +6,11 @@ import pytest
 
 from incidents import commands
 from incidents.models import Incident
+from itsm.access.catalogue import Role
+from itsm.access.commands import create_team, grant_role, update_team
 from itsm.events.models import Event, Outbox
 from itsm.kernel.errors import Conflict, Forbidden, IllegalTransition, Invalid, NotFound
-from itsm.tickets.commands import comment_on_ticket, set_parent
+from itsm.tickets.commands import assign_ticket, comment_on_ticket, set_parent
 from itsm.tickets.models import Ticket
 from tests.factories import Desk
 
@@ -134,6 +136,20 @@ def test_follow_up_of_a_closed_incident(inside: Desk) -> None:
         ticket.requester_id,
         ["incident.opened", "ticket.linked"],
     )
+
+
+def test_teams_that_are_no_more_are_left_out(inside: Desk) -> None:
+    """Neither taking nor following up fails because of a team, service or category that was switched off since."""
+    admin, agent = inside.actor("admin"), inside.actor("agent")
+    team = create_team(actor=admin, name="night")
+    grant_role(actor=admin, person_id=inside.people["agent"].pk, role=Role.AGENT, team_id=team.pk)
+    old, new = inside.incident(), inside.incident()
+    assign_ticket(actor=agent, ticket_id=old.pk, team_id=team.pk)
+    commands.cancel_incident(actor=agent, ticket_id=old.pk, reason="solved itself")
+    update_team(actor=admin, team_id=team.pk, active=False)
+    taken = commands.take_incident(actor=inside.actor("agent"), ticket_id=new.pk)
+    assert (taken.assignee_id, taken.team_id) == (inside.people["agent"].pk, inside.teams["network"].pk)
+    assert commands.open_follow_up(actor=agent, ticket_id=old.pk).team_id is None
 
 
 def test_an_agent_who_is_the_caller_may_wait_for_himself(inside: Desk) -> None:

@@ -6,10 +6,12 @@ tables have unlabelled inputs, its lists small targets). So is the API's documen
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.urls import URLResolver, get_resolver
 
 from tests.e2e.conftest import PASSWORD, Site
@@ -26,7 +28,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 #: What each route shows, as paths; ``{incident}`` is one with a story, ``{base}`` the organisation.
 PAGES: dict[str, list[str]] = {
     "": ["/?choose"],
-    "queue/": ["{base}/queue/", "{base}/queue/?view=mine", "{base}/queue/?priority=0"],
+    "queue/": ["{base}/queue/", "{base}/queue/?view=mine", "{base}/queue/?priority=0", "{base}/queue/?open={number}"],
     "profile/": ["{base}/profile/"],
     "tokens/": ["{base}/tokens/"],
     "incidents/new/": ["{base}/incidents/new/"],
@@ -44,6 +46,12 @@ PAGES: dict[str, list[str]] = {
     "accounts/2fa/": ["/accounts/2fa/"],
     # Asks for the password first; the test gives it when it comes here.
     "accounts/2fa/totp/activate/": ["/accounts/2fa/totp/activate/"],
+    # Only for somebody who has the second step: test_the_second_steps_pages_hold.
+    "accounts/2fa/authenticate/": [],
+    "accounts/2fa/reauthenticate/": [],
+    "accounts/2fa/recovery-codes/": [],
+    "accounts/2fa/recovery-codes/generate/": [],
+    "accounts/2fa/totp/deactivate/": [],
     "nowhere": ["{base}/nowhere/"],
 }
 #: Answers that are no page of ours: files, redirects, forms that only receive, other people's pages.
@@ -53,12 +61,9 @@ NOT_PAGES = frozenset(
         "accounts/logout/",
         "accounts/password/set/",  # for accounts without a password, which have no way in
         "accounts/password/reset/",  # there is none without a mail server; its form is that of the others
-        "accounts/2fa/authenticate/",
-        "accounts/2fa/reauthenticate/",
-        "accounts/2fa/recovery-codes/",
-        "accounts/2fa/recovery-codes/generate/",
+        "queue/layout/",
+        "queue.csv",
         "accounts/2fa/recovery-codes/download/",
-        "accounts/2fa/totp/deactivate/",
         "incidents/<number:number>/<slug:name>/",
         "incidents/<number:number>/files/<uuid:file_id>/",
         "reports/incidents.csv",
@@ -118,6 +123,47 @@ def test_the_watchers_see_what_is_wrong(site: Site, chromium: Any) -> None:
     site.complaints.clear()
 
 
+def looked_at(page: Any, look: str) -> list[str]:
+    """Faults of the page; its shape (nothing wider than the screen, one heading, ids once) is asserted."""
+    facts = page.evaluate(_FACTS)
+    expected = {"wide": 0, "dir": "rtl" if look == "right to left" else "ltr", "h1": 1, "main": 1, "ids": []}
+    assert (page.url, facts) == (page.url, expected)
+    return faults(page)
+
+
+@pytest.mark.parametrize(
+    ("look", "who"), list(zip(LOOKS, ("agent", "owner", "admin", "auditor"), strict=True)), ids=LOOKS
+)
+def test_the_second_steps_pages_hold(site: Site, chromium: Any, look: str, who: str) -> None:
+    """Each look has a person of its own, because the second step stays on once it is."""
+    page = site.sign_in(chromium, who, **LOOKS[look])
+    second = f"{site.address}/accounts/2fa"
+    page.goto(f"{second}/totp/activate/")
+    page.locator("input[name=password]").fill(PASSWORD)
+    page.locator("main form button.primary").click()
+    secret = page.locator("main p code").inner_text()
+    page.locator("input[name=code]").fill(format_hotp_value(hotp_value(secret, int(time.time()) // 30)))
+    page.locator("main form button.primary").click()
+    page.wait_for_url("**/recovery-codes/")
+    found = looked_at(page, look)
+    for path in ("/recovery-codes/generate/", "/totp/deactivate/", "/reauthenticate/", "/"):
+        page.goto(second + path)
+        found += looked_at(page, look)
+    again = site.open(chromium, **LOOKS[look])
+    again.goto(f"{site.address}/accounts/login/")
+    again.locator("input[name=login]").fill(f"{who}@acme.example")
+    again.locator("input[name=password]").fill(PASSWORD)
+    again.locator("main button").click()
+    again.wait_for_url("**/2fa/authenticate/")
+    found += looked_at(again, look)
+    again.locator("input[name=code]").fill("000000")
+    again.locator("main form button.primary").click()
+    again.locator(".errorlist").wait_for()
+    found += looked_at(again, look)
+    assert found == [], "\n".join(found)
+    assert site.violations == []
+
+
 @pytest.mark.parametrize("look", LOOKS)
 def test_every_page_holds(site: Site, chromium: Any, look: str) -> None:
     visitor = site.open(chromium, **LOOKS[look])
@@ -133,18 +179,22 @@ def test_every_page_holds(site: Site, chromium: Any, look: str) -> None:
     page.locator("form[action$='/take/'] button").click()
     page.locator("textarea[name=body]").fill("`code` and **bold**")
     page.locator("form[action$='/comment/'] button").click()
+    number = incident.rstrip("/").rsplit("/", 1)[1]
     for path in (path for paths in PAGES.values() for path in paths):
-        address = path.format(base=base, incident=incident)
+        address = path.format(base=base, incident=incident, number=number)
         page.goto(address if address.startswith("http") else site.address + address)
         if "/2fa/totp/activate/" in address:
             page.locator("input[name=password]").fill(PASSWORD)
             page.locator("main form button.primary").click()
             page.locator(".qr svg").wait_for()
         page.evaluate("() => document.querySelectorAll('main details').forEach(one => { one.open = true; })")
-        facts = page.evaluate(_FACTS)
-        expected = {"wide": 0, "dir": "rtl" if look == "right to left" else "ltr", "h1": 1, "main": 1, "ids": []}
-        assert (address, facts) == (address, expected)
-        found += faults(page)
+        found += looked_at(page, look)
+    page.goto(f"{base}/queue/")
+    page.keyboard.press("?")
+    page.locator("#keys").wait_for()
+    found += faults(page)
+    page.keyboard.press("Escape")
+    page.reload()
     assert found == [], "\n".join(found)
     assert site.violations == []
     page.keyboard.press("Tab")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -14,8 +15,9 @@ import pytest
 from incidents.commands import start_incident
 from itsm.events import relay as relay_module
 from itsm.events.bus import Consumer, wiring
+from itsm.events.delivery import MAX_ATTEMPTS, deliver_due
 from itsm.events.models import Delivery, Event, FeedEntry, FeedHead, Outbox, Seal
-from itsm.events.relay import deliver_due, relay, tenants_with_work
+from itsm.events.relay import relay, tenants_with_work
 from itsm.events.tasks import relay_all
 from itsm.events.verify import verify
 from itsm.events.write import unit_of_work
@@ -217,13 +219,13 @@ def test_a_poisoned_consumer_dies_and_the_others_go_on(committed_db: CommittedDa
     start = clock.now()
     relay(desk.tenant.pk)
     assert len(got) == 1
-    for _ in range(relay_module.MAX_ATTEMPTS + 3):
-        start += relay_module.timedelta(hours=1)
+    for _ in range(MAX_ATTEMPTS + 3):
+        start += timedelta(hours=1)
         with clock.at(start):
             deliver_due(desk.tenant.pk)
     with desk.inside():
         dead = Delivery.objects.get(consumer="a.poison")
-        assert (dead.status, dead.attempts) == ("dead", relay_module.MAX_ATTEMPTS)
+        assert (dead.status, dead.attempts) == ("dead", MAX_ATTEMPTS)
         assert dead.error == "ValueError: I cannot stand  this"
         assert Delivery.objects.get(consumer="b.healthy").status == "done"
     assert len(got) == 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from io import BytesIO, StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +13,10 @@ from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from incidents.commands import close_incident, resolve_incident, take_incident
+from incidents.commands import close_incident, reopen_incident, resolve_incident, take_incident
 from incidents.models import Incident
 from itsm.access.actors import actor_of_token
-from itsm.events.models import Event, EventText
+from itsm.events.models import Delivery, Event, EventText
 from itsm.events.relay import relay
 from itsm.events.verify import verify
 from itsm.kernel import clock
@@ -29,12 +31,14 @@ from itsm.tickets.commands import (
     set_parent,
     watch_ticket,
 )
-from itsm.tickets.models import Attachment, Comment, DeskSettings, Ticket, TicketSearch, Watcher
+from itsm.tickets.models import Attachment, Comment, DeskSettings, SourceRecord, Ticket, TicketSearch, Watcher
 from itsm.tickets.search import search_tickets
 from itsm.tickets.tasks import retire_all
 from tests.api.caller import Caller, problem
 from tests.committed import CommittedDatabase
 from tests.factories import Desk, make_desk
+from tests.importing.logs import run
+from tests.importing.test_bad_input import RECORD
 
 SECRET = "xylophone"
 
@@ -59,19 +63,17 @@ def written(committed_db: CommittedDatabase) -> tuple[Desk, Ticket, Ticket, list
     agent, requester = desk.actor("agent"), desk.actor("requester")
     mine = desk.incident(title=f"My {SECRET}", description=f"It is a {SECRET}")
     theirs = desk.incident(by="colleague", title="My trumpet", description="It is a trumpet")
-    keys = []
     for ticket in (mine, theirs):
         take_incident(actor=agent, ticket_id=ticket.pk)
         watch_ticket(actor=agent, ticket_id=ticket.pk, person_id=desk.people["requester"].pk)
         comment_on_ticket(actor=requester, ticket_id=ticket.pk, body=f"I said {SECRET}")
         comment_on_ticket(actor=agent, ticket_id=ticket.pk, body="Dear colleague, the trumpet")
-        file = attach_file(
-            actor=requester, ticket_id=ticket.pk, name=f"{SECRET}.txt", content=BytesIO(b"pling"), size=5
-        )
-        keys.append(file.storage_key)
+        attach_file(actor=requester, ticket_id=ticket.pk, name=f"{SECRET}.txt", content=BytesIO(b"pling"), size=5)
     resolve_incident(actor=agent, ticket_id=mine.pk, close_code="solution_provided", close_notes=f"Tuned the {SECRET}")
     desk.token("requester")
     relay(desk.tenant.pk)
+    with desk.inside():
+        keys = list(Attachment.objects.values_list("storage_key", flat=True))
     return desk, mine, theirs, keys
 
 
@@ -113,10 +115,10 @@ def test_nothing_of_the_person_is_left_and_the_chain_holds(written: tuple[Desk, 
             mine.pk,
             theirs.pk,
         ]
-    assert not any(default_storage.exists(key) for key in keys)
     report = verify(desk.tenant.pk)
     assert report.breaks == []
     relay(desk.tenant.pk)
+    assert not any(default_storage.exists(key) for key in keys)
     with desk.inside():
         agent = desk.actor("agent")
         assert search_tickets(agent, SECRET) == []
@@ -240,3 +242,58 @@ def test_stored_answers_and_repeated_notes_go_as_well(acme: Desk) -> None:
     erase_person(actor=admin, person_id=acme.people["requester"].pk)
     with acme.inside():
         assert words_left(SECRET) == []
+
+
+def test_notes_repeated_on_a_child_go_after_it_was_reopened_too(acme: Desk) -> None:
+    """Reopening forgets who resolved; the chain of causes does not, over two generations."""
+    agent, other = acme.actor("agent"), acme.actor("manager")
+    parent, child, kept = (acme.incident("colleague") for _ in range(3))
+    set_parent(actor=agent, ticket_id=child.pk, parent_id=parent.pk)
+    resolve_incident(actor=agent, ticket_id=parent.pk, close_code="solution_provided", close_notes=f"A {SECRET}")
+    resolve_incident(actor=other, ticket_id=kept.pk, close_code="solution_provided", close_notes="A trumpet")
+    reopen_incident(actor=other, ticket_id=child.pk, reason="It is back")
+    with acme.inside():
+        assert EventText.objects.filter(text=f"A {SECRET}", event__ticket_id=child.pk).exists()
+    erase_person(actor=acme.actor("admin"), person_id=acme.people["agent"].pk)
+    with acme.inside():
+        assert words_left(SECRET) == []
+        assert sorted(EventText.objects.exclude(field="title").values_list("text", flat=True)) == [
+            "A trumpet",
+            "It is back",
+        ]
+        removed = Event.objects.filter(kind="ticket.texts_removed").order_by("ticket_id")
+        assert list(removed.values_list("ticket_id", flat=True)) == [parent.pk, child.pk]
+        assert Incident.objects.get(pk=kept.pk).close_notes == "A trumpet"
+
+
+def test_imported_notes_go_with_whoever_wrote_them_there(acme: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "records.jsonl"
+    record = {
+        **RECORD,
+        "state": "Resolved",
+        "close_code": "Solution provided",
+        "close_notes": f"A {SECRET}",
+        "resolved_by": "Olga Old",
+        "resolved_at": RECORD["sys_updated_on"],
+    }
+    path.write_text(json.dumps(record))
+    run(acme, path, format="servicenow-records")
+    with acme.inside():
+        ticket = Ticket.objects.get(pk=SourceRecord.objects.get(number=RECORD["number"]).ticket_id)
+        olga = Person.objects.get(name="Olga Old")
+        with clock.at(ticket.resolved_at or clock.now()):
+            reopen_incident(actor=acme.actor("agent"), ticket_id=ticket.pk, reason="It is back")
+        assert words_left(SECRET) == ["events_eventtext"]
+        imported = Event.objects.get(kind="incident.imported", ticket_id=ticket.pk)
+        Delivery(tenant_id=acme.tenant.pk, event_id=imported.pk, consumer="x", error=f"ValueError: {SECRET}").save()
+    erase_person(actor=acme.actor("admin"), person_id=olga.pk)
+    with acme.inside():
+        assert words_left(SECRET) == []
+        assert words_left("It is back") == ["events_eventtext"]
+        assert Delivery.objects.get(consumer="x").error == "[removed]"
+        assert bytes(SourceRecord.objects.get().digest) == b"", "by which a guess could be checked"
+        assert Event.objects.filter(kind="ticket.texts_removed", ticket_id=ticket.pk).count() == 1
+    assert verify(acme.tenant.pk).breaks == []
+    said = run(acme, path, format="servicenow-records")
+    assert "0 incidents with 0 events written" in said
+    assert "differ" not in said

@@ -140,9 +140,7 @@ def test_an_open_quote_swallows_no_half_case(acme: Desk, tmp_path: Path) -> None
     assert rejected(path)[0][2] == "bad_csv"
 
 
-@pytest.mark.parametrize(
-    "content", [b"\xef\xbb\xbf" + GOOD, GOOD.replace(b"\r\n", b"\n"), PACKED, GOOD[:-2]]
-)
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbf" + GOOD, GOOD.replace(b"\r\n", b"\n"), PACKED, GOOD[:-2]])
 def test_harmless_differences(acme: Desk, tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "log.csv"
     path.write_bytes(content)

@@ -7,27 +7,23 @@ table below cannot fill fails. The rule: what belongs to another tenant answers 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.apps import apps
-from django.db import connection
 from django.test import Client
-from django.urls import URLResolver, get_resolver
 
 from itsm.access.catalogue import GRANTABLE, PER_PROCESS, SCOPES
 from itsm.access.commands import create_token
-from itsm.access.models import ApiToken, RoleGrant
+from itsm.access.models import RoleGrant
 from itsm.events.models import Event
 from itsm.tenancy.models import Organisation
-from itsm.tenancy.reconciler import tenant_models
 from itsm.tickets.commands import attach_file, comment_on_ticket, link_tickets
-from itsm.tickets.models import Attachment, Category, Service, TicketLink
+from itsm.tickets.models import Category, Service
+from tests.addresses import routes, subject_of
 from tests.factories import Desk, make_desk
+from tests.snapshot import snapshot
 
 SECRET = "Zugzwang"
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -37,75 +33,6 @@ GLOBAL = ("healthz/", "accounts/")
 REFUSALS = {400, 401, 403, 404, 405, 411, 415, 422, 428}
 #: The Django admin answers an unknown object with a redirect to its first page, and old addresses with one to the new.
 REDIRECTS = ("admin/",)
-
-
-@dataclass(frozen=True)
-class Route:
-    pattern: str
-
-    @property
-    def parameters(self) -> list[str]:
-        return [name for _, name in re.findall(r"<(?:(\w+):)?(\w+)>", self.pattern)]
-
-    def fill(self, values: dict[str, str]) -> str:
-        path = self.pattern
-        for name, value in values.items():
-            path = re.sub(rf"\(\?P<{name}>[^)]*\)|<(?:\w+:)?{name}>", value, path)
-        return "/" + path.replace("^", "").replace("$", "").replace(".*", "nowhere")
-
-
-def routes() -> list[Route]:
-    def walk(resolver: Any, prefix: str) -> Iterator[str]:
-        for entry in resolver.url_patterns:
-            here = prefix + str(entry.pattern)
-            if isinstance(entry, URLResolver):
-                yield from walk(entry, here)
-            elif not (entry.name or "").endswith("-bare"):
-                yield here
-
-    return [Route(pattern) for pattern in dict.fromkeys(walk(get_resolver(), ""))]
-
-
-def first(model: Any) -> str:
-    return str(model.objects.values_list("pk", flat=True).order_by("pk").last())
-
-
-def subject_of(route: Route, ticket: Any) -> Callable[[str], str]:
-    """How to fill each parameter of a route with something that is really there. Call it inside the tenant."""
-    keys = {
-        "api/v1/incidents/": lambda: str(ticket.pk),
-        "api/v1/tokens/": lambda: first(ApiToken),
-        "api/v1/teams/": lambda: first(apps.get_model("tenancy", "Team")),
-        "api/v1/users/": lambda: str(ticket.requester_id),
-        "api/v1/organisations/": lambda: first(Organisation),
-        "api/v1/services/": lambda: first(Service),
-        "api/v1/categories/": lambda: first(Category),
-    }
-
-    def fill(name: str) -> str:
-        match name:
-            case "key":
-                return next(value() for prefix, value in keys.items() if route.pattern.startswith(prefix))
-            case "number":
-                return str(ticket.number)
-            case "link":
-                return first(TicketLink)
-            case "file" | "file_id":
-                return first(Attachment)
-            case "token_id":
-                return first(ApiToken)
-            case "name":
-                return "take"
-            case "object_id":
-                _, label, model = route.pattern.split("/")[:3]
-                return first(apps.get_model(label, model))
-            case "app_label":
-                return "tickets"
-            case "url":
-                return "nowhere/"
-        raise KeyError(name)
-
-    return fill
 
 
 def made_up(name: str, real: str) -> str:
@@ -132,20 +59,6 @@ def two(db: None) -> tuple[Desk, Desk, Any]:
     theirs.person("everything", *((role, "incident" if role in PER_PROCESS else None, None) for role in GRANTABLE))
     theirs.incident(by="everything", title="Theirs")
     return ours, theirs, ticket
-
-
-def state_of(desk: Desk, *, but: frozenset[str] = frozenset()) -> dict[str, str]:
-    """A digest of every row of every table of the tenant."""
-    found = {}
-    with desk.inside(), connection.cursor() as cursor:
-        for model in tenant_models():
-            table = model._meta.db_table
-            if table not in but:
-                cursor.execute(
-                    f"SELECT md5(coalesce(string_agg(t::text, chr(10) ORDER BY t::text), '')) FROM \"{table}\" t"
-                )
-                found[table] = cursor.fetchone()[0]
-    return found
 
 
 def normal(response: Any, *ids: str) -> tuple[int, str]:
@@ -207,7 +120,7 @@ def test_what_belongs_to_another_tenant_answers_as_what_never_was(two: tuple[Des
             if route.parameters and not route.pattern.startswith(GLOBAL)
         ]
     doors = clients(theirs)
-    before, mine = state_of(ours), state_of(theirs, but=_MAY_CHANGE)
+    before, mine = snapshot(ours), snapshot(theirs, but=_MAY_CHANGE)
     asked, wrong = 0, []
     for route, real in filled:
         never = {name: made_up(name, value) for name, value in real.items()}
@@ -227,8 +140,8 @@ def test_what_belongs_to_another_tenant_answers_as_what_never_was(two: tuple[Des
                     wrong.append(f"{door} GET {route.pattern}: {there[0]}, not 404")
     assert wrong == [], "\n".join(wrong)
     assert asked > 300
-    assert state_of(ours) == before
-    assert state_of(theirs, but=_MAY_CHANGE) == mine
+    assert snapshot(ours) == before
+    assert snapshot(theirs, but=_MAY_CHANGE) == mine
     with theirs.inside():
         assert set(Event.objects.filter(actor_id=theirs.people["everything"].pk).values_list("kind", flat=True)) <= {
             "incident.opened",
@@ -251,7 +164,7 @@ def test_nobody_enters_by_the_address_of_another_tenant(two: tuple[Desk, Desk, A
             if not route.pattern.startswith(GLOBAL)
         ]
     doors = clients(theirs)
-    before, wrong = state_of(ours), []
+    before, wrong = snapshot(ours), []
     stranger = Client(raise_request_exception=False)
     for route, path in paths:
         is_api = route.pattern.startswith("api/")
@@ -264,7 +177,7 @@ def test_nobody_enters_by_the_address_of_another_tenant(two: tuple[Desk, Desk, A
                 if status not in expected or SECRET in body:
                     wrong.append(f"{door} {method} {ours.prefix}{path}: {status}")
     assert wrong == []
-    assert state_of(ours) == before
+    assert snapshot(ours) == before
 
 
 def test_lists_of_b_hold_nothing_of_a(two: tuple[Desk, Desk, Any]) -> None:

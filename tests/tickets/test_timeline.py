@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from io import BytesIO
+from typing import Any
 
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from incidents import commands
 from itsm.events.models import EventText
+from itsm.kernel.actor import Actor
 from itsm.tickets.commands import (
     assign_ticket,
     attach_file,
@@ -58,6 +60,27 @@ def test_names_instead_of_ids_and_old_beside_new(inside: Desk) -> None:
         "agent resolved the incident [State: In Progress → Resolved] [Resolution code:  → Solution provided]",
     ]
     assert (entries[0].body, entries[5].body, entries[-1].body) == ("It *burns*", "Which one?", "Water")
+
+
+def test_a_long_story_is_read_in_parts(inside: Desk) -> None:
+    ticket, agent, requester = inside.incident(), inside.actor("agent"), inside.actor("requester")
+    for number in range(2, 12):
+        comment_on_ticket(
+            actor=agent, ticket_id=ticket.pk, body=str(number), audience="internal" if number % 2 else "public"
+        )
+
+    def parts(who: Actor, **given: Any) -> list[int]:
+        return [entry.sequence for entry in timeline(who, ticket, **given)]
+
+    assert parts(agent, limit=3) == [1, 2, 3]
+    assert parts(agent, after=3, limit=2) == [4, 5]
+    assert parts(agent, limit=3, newest=True) == [9, 10, 11]
+    assert parts(agent, after=9) == [10, 11]
+    assert parts(agent, limit=0) == []
+    assert parts(requester) == [1, 2, 4, 6, 8, 10]
+    assert parts(requester, limit=3) == [1, 2, 4]
+    assert parts(requester, after=2, limit=2) == [4, 6]
+    assert parts(requester, limit=2, newest=True) == [8, 10]
 
 
 def test_requesters_read_the_public_side_only(inside: Desk) -> None:

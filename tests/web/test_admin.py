@@ -295,6 +295,14 @@ def test_autocomplete_offers_this_tenants_people(acme: Desk, globex: Desk, brows
     assert browser("requester").get("/t/acme/admin/autocomplete/", query).status_code == 403
 
 
+@pytest.mark.parametrize("label", ["tickets", "events", "tenancy", "access"])
+def test_each_room_of_the_admin_has_a_page(acme: Desk, browser: Browser, label: str) -> None:
+    page = browser("admin").get(f"/t/acme/admin/{label}/")
+    assert page.status_code == 200
+    assert all(f"/t/acme/admin/{model}/" in text(page) for model in MODELS if model.startswith(f"{label}/"))
+    assert browser("requester").get(f"/t/acme/admin/{label}/").status_code == 403
+
+
 def test_csrf_is_enforced_in_the_admin(acme: Desk, browser: Browser) -> None:
     admin = browser("admin", csrf=True)
     assert add(admin, "tenancy/team", name="Forged", is_active="on").status_code == 403

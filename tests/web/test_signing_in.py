@@ -211,6 +211,7 @@ def test_a_new_password_by_mail(user: User, client: Client) -> None:
     assert "Ask your administrator" in text(client.get("/accounts/login/"))
     with override_settings(EMAIL_HOST="mail.example"):
         assert "/accounts/password/reset/" in text(client.get("/accounts/login/"))
+        assert client.get("/accounts/password/reset/").status_code == 200
         pages = [
             client.post("/accounts/password/reset/", {"email": email}, follow=True)
             for email in (user.email, f"{uuid4().hex}@acme.example")
@@ -223,7 +224,8 @@ def test_a_new_password_by_mail(user: User, client: Client) -> None:
     assert link
     form = client.get(link[1])
     new = "another long battery"
-    client.post(form["Location"], {"password1": new, "password2": new})
+    done = client.post(form["Location"], {"password1": new, "password2": new}, follow=True)
+    assert (done.status_code, done.request["PATH_INFO"]) == (200, "/accounts/password/reset/key/done/")
     assert (attempt(client, user.email).status_code, signed_in(client)) == (200, False)
     assert "no longer works" in text(Client().get(link[1], follow=True))
     assert attempt(client, user.email, new)["Location"] == "/"
@@ -240,3 +242,49 @@ def test_doors_that_are_not_there(client: Client, name: str) -> None:
 def test_strangers_are_sent_to_the_door(client: Client, db: None, path: str) -> None:
     response = client.get(f"/accounts/{path}")
     assert (response.status_code, response["Location"].split("?")[0]) == (302, "/accounts/login/")
+
+
+def test_recovery_codes_are_made_anew_and_saved_as_a_file(user: User, client: Client) -> None:
+    _secret, codes = set_up(client, user)
+    saved = client.get("/accounts/2fa/recovery-codes/download/")
+    assert (saved.status_code, saved["Content-Type"].partition(";")[0]) == (200, "text/plain")
+    assert "attachment" in saved["Content-Disposition"]
+    assert text(saved).split() == codes
+    assert client.get("/accounts/2fa/recovery-codes/generate/").status_code == 200
+    assert client.post("/accounts/2fa/recovery-codes/generate/")["Location"] == "/accounts/2fa/recovery-codes/"
+    fresh = re.findall(r"<code>(\d{8})</code>", text(client.get("/accounts/2fa/recovery-codes/")))
+    assert len(fresh) == 10
+    assert not set(fresh) & set(codes)
+    again = Client(REMOTE_ADDR=next(_ADDRESSES))
+    attempt(again, user.email)
+    assert "code" in text(again.get("/accounts/2fa/authenticate/"))
+    again.post("/accounts/2fa/authenticate/", {"code": codes[0]})
+    assert not signed_in(again)
+    assert again.post("/accounts/2fa/authenticate/", {"code": fresh[0]})["Location"] == "/"
+
+
+def test_the_second_step_can_answer_who_it_is(user: User, client: Client) -> None:
+    _secret, codes = set_up(client, user)
+    assert client.get("/accounts/2fa/totp/deactivate/").status_code == 200
+    assert "still you" in text(client.get("/accounts/2fa/reauthenticate/?next=/accounts/2fa/"))
+    wrong = client.post("/accounts/2fa/reauthenticate/?next=/accounts/2fa/", {"code": "000000"})
+    assert wrong.status_code == 200
+    right = client.post("/accounts/2fa/reauthenticate/?next=/accounts/2fa/", {"code": codes[0]})
+    assert right["Location"] == "/accounts/2fa/"
+
+
+def test_who_has_a_password_changes_it_and_who_has_none_sets_one(user: User, client: Client) -> None:
+    client.force_login(user)
+    assert client.get("/accounts/password/set/")["Location"] == "/accounts/password/"
+    user.set_unusable_password()
+    user.save()
+    client.force_login(user)
+    assert client.get("/accounts/password/set/").status_code == 200
+    short = client.post("/accounts/password/set/", {"password1": "abc", "password2": "abc"})
+    assert short.status_code == 200
+    user.refresh_from_db()
+    assert not user.has_usable_password()
+    new = "another long battery"
+    assert client.post("/accounts/password/set/", {"password1": new, "password2": new}).status_code == 302
+    user.refresh_from_db()
+    assert user.check_password(new)

@@ -11,13 +11,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from itsm.access.limits import Allowance, refuse_spent
 from itsm.api import idempotency, throttling
 from itsm.api.authentication import ActorAuthentication
 from itsm.api.exceptions import exception_handler
 from itsm.api.filters import bad_parameter, parameters
-from itsm.api.parsers import BODY_MAX_BYTES, UPLOAD_MAX_BYTES, JSONParser, UploadParser, refuse_oversize
+from itsm.api.parsers import JSONParser, UploadParser
 from itsm.api.renderers import JSONOnly, JSONRenderer, dumps
 from itsm.api.shapes import Shape
+from itsm.doors.sizes import BODY_MAX_BYTES, UPLOAD_MAX_BYTES, refuse_oversize
 from itsm.kernel.actor import Actor
 
 
@@ -46,7 +48,7 @@ class ApiView(APIView):
     shown_once: ClassVar[Collection[str]] = ()
 
     _attempt: idempotency.Attempt | None = None
-    _allowances: list[throttling.Allowance]
+    _allowances: list[Allowance]
 
     @property
     def actor(self) -> Actor:
@@ -59,7 +61,7 @@ class ApiView(APIView):
         if request.method not in self.allowed_methods:
             self.http_method_not_allowed(request)
         self._allowances = throttling.take(self.actor)
-        throttling.refuse_spent(self._allowances)
+        refuse_spent(self._allowances)
         self.given = parameters(
             request.query_params, self.query_parameters if request.method in {"GET", "HEAD"} else ()
         )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, ClassVar
 
-from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
-from django.http import FileResponse, HttpResponseBase
+from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework import serializers
@@ -22,11 +20,10 @@ from itsm.api.parsers import JSONParser, UploadParser
 from itsm.api.schema import PAGE_QUERY, page_of
 from itsm.api.shapes import Named, OneOf, Outgoing, Shape
 from itsm.api.views.on_tickets import TicketView
+from itsm.doors.downloads import download_of
 from itsm.kernel.errors import FieldProblem, Invalid, NotFound
 from itsm.tickets.commands import attach_file, detach_file
 from itsm.tickets.models import Attachment, Audience, Ticket
-
-logger = logging.getLogger(__name__)
 
 
 class NewFile(Shape):
@@ -162,24 +159,3 @@ class ContentView(_FilesView):
 
     def get(self, request: Request, key: str, file: str) -> HttpResponseBase:
         return download_of(self.find(key, file).get())
-
-
-def download_of(found: Attachment) -> FileResponse:
-    """The file's content, inert. Raises NotFound when the storage has lost it."""
-    try:
-        content = default_storage.open(found.storage_key)
-    except FileNotFoundError:
-        logger.exception("a file is missing from the storage", extra={"attachment_id": str(found.pk)})
-        raise NotFound from None
-    return inert(content, found.name, found.size)
-
-
-def inert(content: Any, name: str, size: int) -> FileResponse:
-    """A download that no browser renders or runs, whatever the file holds."""
-    response = FileResponse(content, as_attachment=True, filename=name, content_type="application/octet-stream")
-    response["Content-Length"] = str(size)
-    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Cross-Origin-Resource-Policy"] = "same-origin"
-    response["Cache-Control"] = "private, no-store"
-    return response

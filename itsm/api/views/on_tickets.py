@@ -347,7 +347,7 @@ class TimelineView(TicketView):
         ticket = queries.find_ticket(self.actor, key, self.kind)
         after = whole("after", self.given.get("after", "0"), 0, 2**31 - 1)
         limit = whole("limit", self.given.get("limit", str(LIMIT_DEFAULT)), 1, LIMIT_MAX)
-        entries = [entry for entry in timeline(self.actor, ticket) if entry.sequence > after]
+        entries = timeline(self.actor, ticket, after=after, limit=limit + 1)
         shown = entries[:limit]
         more = with_query(request, after=str(shown[-1].sequence)) if len(entries) > limit else None
         return Page(shown, more, None).response([_entry(entry) for entry in shown])

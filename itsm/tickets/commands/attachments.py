@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import IO
 from uuid import UUID
 
 import filetype
-from django.core.files.base import File
-from django.core.files.storage import default_storage
-from django.db import transaction
 
 from itsm.access.decide import authorize
 from itsm.events.write import unit_of_work
@@ -20,6 +16,7 @@ from itsm.kernel.ids import new_id
 from itsm.kernel.texts import clean_text
 from itsm.tenancy.context import tenant
 from itsm.tickets.fetch import lock_ticket, refuse_closed
+from itsm.tickets.files import digest_of, drop_chunks, keep_chunks
 from itsm.tickets.models import Attachment, Audience, DeskSettings
 
 #: Programs and scripts; a desk that must exchange one puts it into an archive.
@@ -72,10 +69,6 @@ def attach_file(
         refuse_closed(ticket, "attach")
         if Attachment.objects.filter(ticket_id=ticket.pk).count() >= _MAX_PER_TICKET:
             raise Invalid.one("file", "too_many", f"A ticket holds at most {_MAX_PER_TICKET} files.")
-        sha = hashlib.sha256()
-        while chunk := content.read(1 << 20):
-            sha.update(chunk)
-        content.seek(0)
         attachment = Attachment(
             pk=new_id(),
             tenant_id=actor.tenant_id,
@@ -85,26 +78,21 @@ def attach_file(
             name=safe,
             content_type=content_type,
             size=size,
-            sha256=sha.hexdigest(),
+            sha256=digest_of(content),
             created_at=work.now,
         )
-        # The stored name is ours alone: nothing that a user typed reaches the file system.
-        attachment.storage_key = default_storage.save(f"tenants/{actor.tenant_id}/{attachment.pk}", File(content))
-        try:
-            work.add(attachment)
-            work.emit(
-                "ticket.attached",
-                ticket,
-                attachment=attachment.pk,
-                audience=audience,
-                size=size,
-                sha256=attachment.sha256,
-                texts={"name": safe},
-            )
-            work.flush()
-        except BaseException:
-            default_storage.delete(attachment.storage_key)
-            raise
+        work.add(attachment)
+        work.emit(
+            "ticket.attached",
+            ticket,
+            attachment=attachment.pk,
+            audience=audience,
+            size=size,
+            sha256=attachment.sha256,
+            texts={"name": safe},
+        )
+        work.flush()
+        keep_chunks(attachment, content)
     return attachment
 
 
@@ -144,11 +132,10 @@ def detach_file(*, actor: Actor, ticket_id: UUID, attachment_id: UUID) -> None:
         attach = "ticket.attach" if attachment.audience == Audience.PUBLIC else "ticket.comment_internal"
         authorize(actor, attach if own else "ticket.update", ticket)
         refuse_closed(ticket, "detach")
-        key = attachment.storage_key
         attachment.removed_at = work.now
         work.changed(attachment, "removed_at")
         work.emit("ticket.detached", ticket, attachment=attachment.pk)
-        transaction.on_commit(lambda: default_storage.delete(key))
+        drop_chunks([attachment.pk])
 
 
 def _base_name(name: str) -> str:

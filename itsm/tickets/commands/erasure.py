@@ -7,24 +7,22 @@ salt goes with the text, so that nobody can check a guess. docs/operations/erasu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from uuid import UUID
 
-from django.core.files.storage import default_storage
-from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 
 from itsm.access.decide import authorize
 from itsm.access.models import ApiToken, RoleGrant
-from itsm.events.models import EventText
+from itsm.events.models import Delivery, Event, EventText
 from itsm.events.write import UnitOfWork, unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Invalid, NotFound
 from itsm.tenancy.models import Membership, Person
-from itsm.tickets.models import Attachment, Comment, DeskSettings, Ticket, TicketSearch, Watcher
+from itsm.tickets.files import drop_chunks
+from itsm.tickets.models import Attachment, Comment, DeskSettings, SourceRecord, Ticket, TicketSearch, Watcher
 
 #: What stands in place of a removed title, name of a person and name of a file: a list needs something to show.
 REMOVED = "[removed]"
@@ -110,7 +108,8 @@ def _strip_tickets(work: UnitOfWork, ticket_ids: Sequence[UUID], reason: str) ->
 def _strip_contributions(work: UnitOfWork, person_id: UUID) -> Counter[str]:
     """Take what the person wrote on the tickets of others; their titles and descriptions stay."""
     removed: Counter[str] = Counter()
-    written = EventText.objects.filter(event__actor_id=person_id).exclude(field__in=["title", "description"])
+    written = EventText.objects.filter(Q(event__actor_id=person_id) | Q(event_id__in=_repeated(person_id)))
+    written = written.exclude(field__in=["title", "description"])
     comments = Comment.objects.filter(author_id=person_id, erased_at__isnull=True)
     files = Attachment.objects.filter(uploaded_by_id=person_id).exclude(name=REMOVED)
     touched = {
@@ -129,6 +128,19 @@ def _strip_contributions(work: UnitOfWork, person_id: UUID) -> Counter[str]:
     return removed
 
 
+def _repeated(person_id: UUID) -> list[UUID]:
+    """Events with text that the product wrote because of something that the person did: notes copied to a child."""
+    own = Event.objects.filter(actor_id__isnull=True, cause_id__isnull=False)
+    found: list[UUID] = []
+    causes = list(
+        own.filter(cause_id__in=Event.objects.filter(actor_id=person_id).values("pk")).values_list("pk", flat=True)
+    )
+    while causes:
+        found += causes
+        causes = list(own.filter(cause_id__in=causes).values_list("pk", flat=True))
+    return found
+
+
 def _locked(ticket_ids: Sequence[UUID]) -> list[Ticket]:
     """The tickets under lock, before anything of them is removed: whoever writes on one waits, or is removed as well."""
     return list(Ticket.objects.select_for_update().filter(pk__in=ticket_ids).order_by("pk"))
@@ -140,14 +152,18 @@ def _delete(texts: QuerySet[EventText]) -> int:
 
 
 def _remove_files(work: UnitOfWork, files: QuerySet[Attachment]) -> int:
-    keys = list(files.filter(removed_at__isnull=True).values_list("storage_key", flat=True))
-    count = files.exclude(name=REMOVED).update(name=REMOVED, removed_at=Coalesce("removed_at", Value(work.now)))
-    if keys:
-        # After the commit: a file cannot be rolled back. One that is left behind belongs to no row any more.
-        transaction.on_commit(partial(_delete_files, keys))
-    return count
+    """The relay removes them from the storage when it hands out ticket.texts_removed: a file cannot be rolled back."""
+    drop_chunks(list(files.values_list("pk", flat=True)))
+    return files.exclude(name=REMOVED).update(name=REMOVED, removed_at=Coalesce("removed_at", Value(work.now)))
 
 
-def _delete_files(keys: Iterable[str]) -> None:
-    for key in keys:
-        default_storage.delete(key)
+def forget_copies(_work: UnitOfWork, event: Event) -> None:
+    """Subscriber: what the product keeps of a ticket that lost texts, by which a guess could be checked or read.
+
+    The digest of what was imported says nothing then but that it was; the next import takes the case as unchanged.
+    """
+    if event.ticket_id is None:
+        return
+    SourceRecord.objects.filter(ticket_id=event.ticket_id).update(digest=b"")
+    failed = Delivery.objects.filter(event_id__in=Event.objects.filter(ticket_id=event.ticket_id).values("pk"))
+    failed.exclude(error="").update(error=REMOVED)

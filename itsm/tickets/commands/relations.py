@@ -7,7 +7,7 @@ from uuid import UUID
 from itsm.access.actors import actor_of_person
 from itsm.access.decide import allows, authorize, visible_to
 from itsm.events.models import Event
-from itsm.events.write import unit_of_work
+from itsm.events.write import UnitOfWork, unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Invalid, NotFound
 from itsm.tenancy.models import Person
@@ -94,6 +94,9 @@ def set_parent(
 ) -> Ticket:
     """Make a ticket the child of another one of its kind, whose progress it then follows; None makes it independent."""
     with unit_of_work(actor, cause=cause) as work:
+        if parent_id is not None:
+            # Parents before children, as in the cascade; under lock, so that it cannot close before the child is its own.
+            list(visible_to(actor, Ticket.objects.filter(pk=parent_id)).select_for_update(of=("self",)))
         ticket = lock_ticket(actor, ticket_id, permission="ticket.link", expected_version=expected_version)
         refuse_closed(ticket, "set_parent")
         if parent_id == ticket.parent_id:
@@ -105,10 +108,37 @@ def set_parent(
             if not parent.is_open:
                 raise Invalid.one("parent", "not_open", "The parent must be open.")
             _refuse_loop(ticket, parent)
-        work.emit("ticket.updated", ticket, changes={"parent": [ticket.parent_id, parent_id]})
-        ticket.parent_id = parent_id
-        work.changed(ticket, "parent")
+        _move_below(work, ticket, parent_id)
     return ticket
+
+
+def hand_over_children(work: UnitOfWork, ticket: Ticket, target: Ticket) -> None:
+    """The children of a locked ticket that ends as a duplicate follow the locked ``target`` from now on.
+
+    Where the target stands below the ticket itself, it becomes independent first.
+    """
+    above = ancestors(target)
+    if ticket.pk in above:
+        _move_below(work, target, None)
+    children = Ticket.objects.select_for_update().filter(parent_id=ticket.pk).exclude(pk=target.pk)
+    for child in children.exclude(state_category__in=["closed", "canceled"]).order_by("pk"):
+        _move_below(work, child, target.pk)
+
+
+def ancestors(ticket: Ticket) -> list[UUID]:
+    """Ids of the parents above a ticket, the nearest first."""
+    found: list[UUID] = []
+    parent_id = ticket.parent_id
+    while parent_id is not None and len(found) < _MAX_PARENTS:
+        found.append(parent_id)
+        parent_id = Ticket.objects.filter(pk=parent_id).values_list("parent_id", flat=True).first()
+    return found
+
+
+def _move_below(work: UnitOfWork, ticket: Ticket, parent_id: UUID | None) -> None:
+    work.emit("ticket.updated", ticket, changes={"parent": [ticket.parent_id, parent_id]})
+    ticket.parent_id = parent_id
+    work.changed(ticket, "parent")
 
 
 def _visible(actor: Actor, ticket_id: UUID, field: str) -> Ticket:
@@ -119,11 +149,8 @@ def _visible(actor: Actor, ticket_id: UUID, field: str) -> Ticket:
 
 
 def _refuse_loop(ticket: Ticket, parent: Ticket) -> None:
-    above: Ticket | None = parent
-    for _ in range(_MAX_PARENTS):
-        if above is None:
-            return
-        if above.pk == ticket.pk:
-            raise Invalid.one("parent", "loop", "This would make the ticket its own ancestor.")
-        above = Ticket.objects.filter(pk=above.parent_id).first() if above.parent_id else None
-    raise Invalid.one("parent", "too_deep", f"Parents may be nested {_MAX_PARENTS} levels deep.")
+    above = [parent.pk, *ancestors(parent)]
+    if ticket.pk in above:
+        raise Invalid.one("parent", "loop", "This would make the ticket its own ancestor.")
+    if len(above) > _MAX_PARENTS:
+        raise Invalid.one("parent", "too_deep", f"Parents may be nested {_MAX_PARENTS} levels deep.")

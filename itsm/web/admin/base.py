@@ -6,15 +6,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.core.exceptions import ValidationError
 from django.db.models import ForeignKey, Model, QuerySet
 from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from itsm.access.decide import allows, authorize
-from itsm.api.errors import status_of
+from itsm.doors.problems import status_of
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import DomainError, FieldProblem, Forbidden, Invalid, NotFound
+from itsm.kernel.ids import is_uuid
 from itsm.web.forms import problem_text
 from itsm.web.pages import refused
 
@@ -23,6 +27,13 @@ if TYPE_CHECKING:
     _Admin = admin.ModelAdmin[Any]
 else:
     _Form, _Admin = ModelForm, admin.ModelAdmin
+
+
+class ReferenceSelect(AutocompleteSelect):
+    """Stock admin's select box that searches; what is no id is refused by the form and cannot be looked up to be shown."""
+
+    def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
+        return super().optgroups(name, [one for one in value if is_uuid(str(one))], attr)
 
 
 class CommandModelForm(_Form):
@@ -108,6 +119,9 @@ class CommandAdmin(_Admin):
             if request.method == "POST":
                 raise
             raise Invalid([FieldProblem("", "bad_filter", _("This list cannot be filtered by that value."))]) from error
+        except ValidationError as error:
+            # Stock admin looks up whatever was sent as the id of a chosen row.
+            raise Invalid.one(ACTION_CHECKBOX_NAME, "unknown_reference", error.messages[0]) from error
 
     # --- Only this tenant's rows, only by right ----------------------------------------------------------------------
 
@@ -117,6 +131,8 @@ class CommandAdmin(_Admin):
     def formfield_for_foreignkey(self, db_field: ForeignKey[Any], request: Any, **kwargs: Any) -> Any:
         rows = db_field.remote_field.model._default_manager.filter(tenant_id=request.actor.tenant_id)
         kwargs.setdefault("queryset", rows)
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", ReferenceSelect(db_field, self.admin_site))
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def has_module_permission(self, request: HttpRequest) -> bool:

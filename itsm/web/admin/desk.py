@@ -15,6 +15,7 @@ from itsm.tickets.commands import configuration
 from itsm.tickets.models import Category, DeskSettings, PriorityRule, Service
 from itsm.web.admin.base import CommandAdmin, CommandModelForm, choice
 from itsm.web.admin.sites import site
+from itsm.web.admin.tree import TreeAdmin, given
 
 
 def zones() -> list[tuple[str, str]]:
@@ -86,32 +87,17 @@ class ServiceAdmin(CommandAdmin):
         return service
 
     def update(self, actor: Actor, row: Any, data: dict[str, Any]) -> None:
-        configuration.update_service(actor=actor, service_id=row.pk, **_active(data))
+        configuration.update_service(actor=actor, service_id=row.pk, **given(data))
 
 
 @admin.register(Category, site=site)
-class CategoryAdmin(CommandAdmin):
+class CategoryAdmin(TreeAdmin):
     read: ClassVar = ("category.read",)
     manage = "category.manage"
-    fields = ("name", "parent", "is_active")
     fixed = ("parent",)
-    list_display = ("name", "parent", "is_active")
-    list_select_related = ("parent",)
-    list_filter = ("is_active",)
-    search_fields = ("name",)
-    ordering = ("name",)
 
-    def create(self, actor: Actor, data: dict[str, Any]) -> Model:
-        parent = data["parent"]
-        row = configuration.create_category(actor=actor, name=data["name"], parent_id=parent.pk if parent else None)
-        if not data["is_active"]:
-            configuration.update_category(actor=actor, category_id=row.pk, active=False)
-        return row
+    def make(self, actor: Actor, **fields: Any) -> Model:
+        return configuration.create_category(actor=actor, **fields)
 
-    def update(self, actor: Actor, row: Any, data: dict[str, Any]) -> None:
-        configuration.update_category(actor=actor, category_id=row.pk, **_active(data))
-
-
-def _active(data: dict[str, Any]) -> dict[str, Any]:
-    """Commands call the flag ``active``."""
-    return {("active" if name == "is_active" else name): value for name, value in data.items()}
+    def change(self, actor: Actor, row: Any, **fields: Any) -> None:
+        configuration.update_category(actor=actor, category_id=row.pk, **fields)

@@ -27,6 +27,7 @@ from itsm.tenancy.models import Organisation, Person, Team
 from itsm.web.admin.base import CommandAdmin, CommandModelForm, ReadOnlyAdmin, choice
 from itsm.web.admin.desk import zones
 from itsm.web.admin.sites import site
+from itsm.web.admin.tree import TreeAdmin
 
 
 class PersonForm(CommandModelForm):
@@ -102,33 +103,16 @@ def _link(request: Any, invitation: Invitation) -> str:
 
 
 @admin.register(Organisation, site=site)
-class OrganisationAdmin(CommandAdmin):
+class OrganisationAdmin(TreeAdmin):
     read: ClassVar = ("person.read",)
     manage = "person.manage"
-    fields = ("name", "parent", "is_active")
     autocomplete_fields = ("parent",)
-    list_display = ("name", "parent", "is_active")
-    list_select_related = ("parent",)
-    list_filter = ("is_active",)
-    search_fields = ("name",)
-    ordering = ("name",)
 
-    def create(self, actor: Actor, data: dict[str, Any]) -> Model:
-        parent = data["parent"]
-        row = organisations.create_organisation(actor=actor, name=data["name"], parent_id=parent.pk if parent else None)
-        if not data["is_active"]:
-            organisations.update_organisation(actor=actor, organisation_id=row.pk, active=False)
-        return row
+    def make(self, actor: Actor, **fields: Any) -> Model:
+        return organisations.create_organisation(actor=actor, **fields)
 
-    def update(self, actor: Actor, row: Any, data: dict[str, Any]) -> None:
-        given: dict[str, Any] = {}
-        if "name" in data:
-            given["name"] = data["name"]
-        if "parent" in data:
-            given["parent_id"] = data["parent"].pk if data["parent"] else None
-        if "is_active" in data:
-            given["active"] = data["is_active"]
-        organisations.update_organisation(actor=actor, organisation_id=row.pk, **given)
+    def change(self, actor: Actor, row: Any, **fields: Any) -> None:
+        organisations.update_organisation(actor=actor, organisation_id=row.pk, **fields)
 
 
 @admin.register(Team, site=site)

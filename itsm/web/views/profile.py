@@ -21,7 +21,7 @@ from itsm.access.catalogue import SCOPES
 from itsm.access.commands import create_token, revoke_token, update_person
 from itsm.access.decide import authorize
 from itsm.access.models import ApiToken
-from itsm.api.errors import status_of
+from itsm.doors.problems import status_of
 from itsm.kernel.errors import DomainError
 from itsm.tenancy.models import Person
 from itsm.web.forms import CommandForm
@@ -37,10 +37,16 @@ def _languages() -> list[tuple[str, str]]:
 
 
 class ProfileForm(CommandForm):
-    """Language and zone."""
+    """What a person likes: language, zone, keys, the look of the queue."""
 
     language = forms.ChoiceField(label=gettext_lazy("Language"), choices=_languages, required=False)
     time_zone = forms.ChoiceField(label=gettext_lazy("Time zone"), choices=_zones)
+    shortcuts = forms.BooleanField(
+        label=gettext_lazy("Single keys do something (J, K, O, ?)"),
+        required=False,
+        help_text=gettext_lazy("Turn this off if you speak to your computer, or if keys are pressed by accident."),
+    )
+    split_queue = forms.BooleanField(label=gettext_lazy("The queue shows list and ticket side by side"), required=False)
 
 
 class TokenForm(CommandForm):
@@ -67,10 +73,15 @@ class TokenForm(CommandForm):
 @tenant_page
 @require_http_methods(["GET", "HEAD", "POST"])
 def profile(request: TenantRequest) -> HttpResponseBase:
-    """One's own language and time zone in this organisation."""
+    """One's own preferences in this organisation."""
     person = get_object_or_404(Person, pk=request.actor.person_id)
     if request.method != "POST":
-        initial = {"language": person.language, "time_zone": person.time_zone or request.actor.time_zone}
+        initial = {
+            "language": person.language,
+            "time_zone": person.time_zone or request.actor.time_zone,
+            "shortcuts": person.shortcuts,
+            "split_queue": person.split_queue,
+        }
         form = ProfileForm(actor=request.actor, initial=initial)
         return render(request, "itsm/profile.html", {"form": form, "person": person})
     form = ProfileForm(request.POST, actor=request.actor)

@@ -1,8 +1,9 @@
 // Drafts: what is typed into a composer stays on this device, per ticket and kind, until it has been sent.
 "use strict";
-(() => {
+const keepDraft = () => {
   const form = document.querySelector("form[data-draft]");
-  if (!form) return;
+  if (!form || form.dataset.kept) return;
+  form.dataset.kept = "yes";
   const PREFIX = "viable:draft:";
   const DAYS = 14;
   const body = form.elements.namedItem("body");
@@ -48,4 +49,6 @@
     });
   }
   form.addEventListener("submit", () => attempt(() => sessionStorage.setItem(sending, current)));
-})();
+};
+keepDraft();
+document.addEventListener("viable:pane", keepDraft);
