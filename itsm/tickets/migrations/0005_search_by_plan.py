@@ -48,7 +48,7 @@ END
 
 
 class Migration(migrations.Migration):
-    dependencies: ClassVar = [("tickets", "0002_search")]
+    dependencies: ClassVar = [("tickets", "0004_names")]
 
     operations: ClassVar = [
         # 10 000 words instead of 1000 whose frequency is known.
