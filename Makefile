@@ -4,6 +4,7 @@ PORT ?= 8000
 STATE ?=
 PYTHON ?=
 PYTEST ?=
+OLD_BINDIR ?=
 WORKERS ?= 2
 
 VENV := .venv
@@ -14,7 +15,7 @@ INSTALL = $(if $(BOOT),PYTHON="$(PYTHON)" "$(BOOT)" scripts/venv.py,@echo "viabl
 
 .DEFAULT_GOAL := help
 .PHONY: help venv venv-dev run stop test test-slow check bench bench-million format format-check lint types imports migrations schema \
-        shell manage lock screenshots check-compose clean distclean
+        upgrade-db shell manage lock screenshots check-compose clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +68,9 @@ migrations: venv-dev ## Check that no migration is missing
 schema: venv-dev ## Check that the committed OpenAPI document is what the code says
 	@$(EMBEDDED) test -- $(PY) manage.py spectacular --validate --fail-on-warn --file .openapi.tmp.yaml \
 	  && diff -u docs/reference/openapi.yaml .openapi.tmp.yaml; code=$$?; rm -f .openapi.tmp.yaml; exit $$code
+
+upgrade-db: venv ## Take the database to the installed PostgreSQL's major version (OLD_BINDIR=programs of the old one)
+	@exec env OLD_BINDIR="$(OLD_BINDIR)" $(EMBEDDED) upgrade-db
 
 shell: venv ## Open a Django shell on the running services, or on services of its own
 	@exec $(EMBEDDED) services --drop -- $(PY) manage.py shell

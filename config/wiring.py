@@ -46,7 +46,9 @@ def connect() -> None:
     wiring.subscribe(("person.erased",), reactions.remove_imported_notes)
     wiring.subscribe(("person.erased", "texts.retired"), idempotency.forget_answers)
     # After it, at least once.
-    wiring.consume(Consumer("search.index", ("ticket.", "incident."), search.index_event))
+    # The events of a kind of ticket begin with its key.
+    of_tickets = ("ticket.", *(f"{key}." for key in kinds.KINDS))
+    wiring.consume(Consumer("search.index", of_tickets, search.index_event))
     wiring.consume(
         Consumer(
             "files.settle",

@@ -22,8 +22,9 @@ from itsm.kernel import clock
 from itsm.kernel.actor import Actor
 from itsm.reports.handoffs import handoffs
 from itsm.reports.paths import ARROW, Paths, read_paths
-from itsm.reports.spread import Quantile, hours_between, patient, quantile, rounded
+from itsm.reports.spread import Quantile, hours_between, quantile, rounded
 from itsm.tenancy.context import tenant
+from itsm.tenancy.patience import patient
 from itsm.tickets.models import DeskSettings, Ticket
 
 Report = dict[str, Any]
@@ -46,7 +47,7 @@ def incident_report(*, actor: Actor, backlog_at: Sequence[datetime] = (), top: i
     with tenant(actor.tenant_id):
         authorize(actor, "report.read")
         zone = _zone(actor)
-        with patient(), translation.override("en"):
+        with patient(whole_tables=True), translation.override("en"):
             cases = visible_to(actor, Ticket.objects.filter(kind=KIND))
             labels = {state.code: str(state.label) for state in FLOW.states.values()}
             paths = read_paths(actor.tenant_id, cases, _KINDS, labels)

@@ -117,7 +117,7 @@ class Reached:
     def partial(self) -> str:
         """Why this run cannot be judged, "" if it can."""
         option = self.config.option
-        if option.keyword or option.lf or option.failedfirst or option.deselect or option.collectonly:
+        if any(getattr(option, name, None) for name in ("keyword", "lf", "deselect", "collectonly")):
             return "only some tests were chosen"
         if self.config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
             return "only some files were chosen"

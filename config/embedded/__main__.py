@@ -1,4 +1,4 @@
-"""The command line: python -m config.embedded run | services | test | stop | env | clean."""
+"""The command line: python -m config.embedded run | services | test | upgrade-db | stop | env | clean."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from .errors import Refusal
 from .foreground import services, test
 from .processes import is_alive, signal_quietly, wait_until
 from .state import StateFolder, read_document
+from .upgrade import upgrade
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("--drop", action="store_true", help="as root: run it as the services' account")
         else:
             sub.add_argument("--external", action="store_true", help="use DATABASE_URL and REDIS_URL if set")
+    commands.add_parser("upgrade-db", help="take the cluster to the installed PostgreSQL's major version")
     commands.add_parser("stop", help="stop the running supervisor and wait for it")
     env = commands.add_parser("env", help="print the addresses of the running services")
     env.add_argument("--export", action="store_true", help='as shell commands: eval "$(… env --export)"')
@@ -93,6 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.action == "test":
             console.quiet = not verbose
             return test(options.command, console, external=options.external, user=user)
+        if options.action == "upgrade-db":
+            return upgrade(StateFolder(state), Console(sys.stdout), user=user)
         if options.action == "clean":
             if state.exists():
                 StateFolder(state).remove()

@@ -28,6 +28,8 @@ from .processes import (
 from .state import StateFolder
 
 DATABASE = "viable"
+#: There while an upgrade puts the new cluster in the old one's place (upgrade.py).
+JOURNAL = "upgrade.json"
 ROLES_FILE = CHECKOUT / "docs" / "operations" / "roles.sql"
 STOP: Escalation = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0))  # fast, then immediate; recovery is safe
 END_ORPHAN: Escalation = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
@@ -54,17 +56,21 @@ THROW_AWAY_SETTINGS = {
 class Postgres:
     """The cluster of one state folder."""
 
-    def __init__(self, state: StateFolder, programs: Path, secrets: Mapping[str, str], throw_away: bool) -> None:
+    def __init__(
+        self,
+        state: StateFolder,
+        programs: Path,
+        secrets: Mapping[str, str],
+        throw_away: bool,
+        folder: Path | None = None,
+    ) -> None:
         self.state = state
+        #: The data folder; another one than the state folder's own only while a new cluster is being made beside it.
+        self.data = folder or state.cluster
         self.programs = programs
         self.secrets = secrets
         self.throw_away = throw_away
         self.sockets = state.sockets()
-
-    @property
-    def data(self) -> Path:
-        """The data folder."""
-        return self.state.cluster
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
@@ -81,6 +87,8 @@ class Postgres:
         if self.data.exists() and any(self.data.iterdir()):
             self._refuse_foreign_cluster()
             return False
+        if self.data == self.state.cluster and (self.state.path / JOURNAL).exists():
+            raise Refusal("An upgrade of the database was interrupted at its last step.", "make upgrade-db finishes it")
         refuse_nameless(self.state.account)
         partial = self.state.folder_for_account(f"postgres.tmp{os.getpid()}")
         password_file = self.sockets / ".pw"
@@ -129,25 +137,19 @@ class Postgres:
 
     def _refuse_foreign_cluster(self) -> None:
         """Refuse a data folder that this PostgreSQL cannot or should not open."""
-        try:
-            version = (self.data / "PG_VERSION").read_text(encoding="ascii").strip()
-            whole = (self.data / "global" / "pg_control").stat().st_size > 0
-        except (OSError, ValueError):
-            version, whole = "", False
-        if not whole:
+        version = version_of(self.data)
+        if not version:
             raise Refusal(
                 f"{self.data} is not a whole PostgreSQL cluster.",
                 f"restore it from a backup, or begin with an empty one: mv {self.data} {self.data}.broken",
             )
-        answer = subprocess.run(
-            [str(self.programs / "postgres"), "--version"], capture_output=True, text=True, check=True
-        ).stdout
-        major = answer.split()[2].split(".")[0]
+        major = major_of(self.programs)
         if version != major:
+            older = version.isdigit() and int(version) < int(major)
+            remedy = "make upgrade-db" if older else "go back to the release that made it"
             raise Refusal(
                 f"{self.data} was made by PostgreSQL {version}, the installed wheel brings {major}.",
-                f"dump with the old wheel and restore with the new one: docs/operations/running.md, "
-                f"'A new major version'; nothing in {self.data} was changed",
+                f"{remedy} (docs/operations/running.md, 'A new major version'); nothing in {self.data} was changed",
             )
         owner = self.data.stat().st_uid
         if owner != self.state.account.uid:
@@ -224,6 +226,13 @@ class Postgres:
 
     def psql(self, *arguments: str, database: str = "postgres", extra: Mapping[str, str] | None = None) -> str:
         """Run psql as the superuser; return what it printed. Raises Refusal with its complaint."""
+        options = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1")
+        return self.client("psql", *options, *arguments, database=database, extra=extra)
+
+    def client(
+        self, program: str, *arguments: str, database: str = "postgres", extra: Mapping[str, str] | None = None
+    ) -> str:
+        """Run one of PostgreSQL's own clients as the superuser; return what it printed. Raises Refusal."""
         environment = {
             **self._environment(),
             "PGHOST": str(self.sockets),
@@ -234,7 +243,7 @@ class Postgres:
             **(extra or {}),
         }
         result = subprocess.run(
-            [str(self.programs / "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *arguments],
+            [str(self.programs / program), *arguments],
             env=environment,
             cwd=self.sockets,
             stdin=subprocess.DEVNULL,
@@ -243,7 +252,7 @@ class Postgres:
             check=False,
         )
         if result.returncode:
-            raise Refusal(f"psql failed: {(result.stderr or result.stdout).strip()[-1500:]}")
+            raise Refusal(f"{program} failed: {(result.stderr or result.stdout).strip()[-1500:]}")
         return result.stdout
 
     def bootstrap(self) -> None:
@@ -259,6 +268,21 @@ class Postgres:
                 "-c", "ALTER ROLE itsm_owner CREATEDB",
                 "-c", "GRANT itsm_app, itsm_platform TO itsm_owner WITH INHERIT FALSE, SET TRUE",
             )  # fmt: skip
+
+
+def major_of(programs: Path) -> str:
+    """The major version of the server among these programs, such as "18"."""
+    command = [str(programs / "postgres"), "--version"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[2].split(".")[0]
+
+
+def version_of(cluster: Path) -> str:
+    """The major version that made a data folder, "" if it is not a whole one."""
+    try:
+        whole = (cluster / "global" / "pg_control").stat().st_size > 0
+        return (cluster / "PG_VERSION").read_text(encoding="ascii").strip() if whole else ""
+    except (OSError, ValueError):
+        return ""
 
 
 def void(action: Callable[[], object]) -> None:

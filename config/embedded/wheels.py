@@ -28,7 +28,7 @@ def _package(name: str, distribution: str) -> tuple[Path, str]:
     return Path(specification.origin).parent, importlib.metadata.version(distribution)
 
 
-def _runs(program: Path, state: StateFolder) -> bool:
+def runs(program: Path, state: StateFolder) -> bool:
     """Find out by doing it whether the services' account can execute the program."""
     try:
         probe = subprocess.run(
@@ -62,7 +62,7 @@ def _copy(trees: dict[Path, str], target: Path) -> None:
 
 def _usable(program: Path, state: StateFolder, trees: dict[Path, str], copy_name: str) -> Path:
     """Return the program itself, or its copy in the state folder if the account cannot execute it there."""
-    if _runs(program, state):
+    if runs(program, state):
         return program
     inside = next(
         Path(name) / program.relative_to(tree) for tree, name in trees.items() if program.is_relative_to(tree)
@@ -74,7 +74,7 @@ def _usable(program: Path, state: StateFolder, trees: dict[Path, str], copy_name
         for old in target.parent.glob(f"{copy_name}.tmp*"):
             shutil.rmtree(old)
         _copy(trees, target)
-    if _runs(copied, state):
+    if runs(copied, state):
         return copied
     blocked = blocked_at(state.account, copied)
     where = f"; {blocked} is in the way" if blocked else ""

@@ -157,9 +157,11 @@ class IncidentPage:
             .select_related("person")
             .order_by("person__name")
         )
+        watching = any(watcher.person_id == actor.person_id for watcher in watchers)
         if not allows(actor, "ticket.manage_watchers", ticket):
-            mine = [w for w in watchers if w.person_id == actor.person_id]
-            return {"watchers": [], "watching": bool(mine), "links": [], "parent": None, "children": []}
+            watchers = []
+        if not allows(actor, "ticket.read_internal", ticket):
+            return {"watchers": watchers, "watching": watching, "links": [], "parent": None, "children": []}
         links = list(
             TicketLink.objects.filter(tenant_id=actor.tenant_id, source_id=ticket.pk)
             | TicketLink.objects.filter(tenant_id=actor.tenant_id, target_id=ticket.pk)
@@ -175,7 +177,7 @@ class IncidentPage:
                 shown.append({"link": link, "other": other, "outgoing": outgoing})
         return {
             "watchers": watchers,
-            "watching": any(w.person_id == actor.person_id for w in watchers),
+            "watching": watching,
             "links": shown,
             "parent": others.get(ticket.parent_id) if ticket.parent_id else None,
             "children": list(tickets.filter(parent_id=ticket.pk).order_by("number")[:50]),

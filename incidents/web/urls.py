@@ -2,24 +2,9 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver, path, register_converter
+from django.urls import URLPattern, URLResolver, path
 
 from incidents.web import views
-
-
-class NumberConverter:
-    """A human number such as INC0001001, whatever prefix the tenant gave it."""
-
-    regex = "[A-Za-z][A-Za-z0-9-]{0,7}[0-9]{1,20}"
-
-    def to_python(self, value: str) -> str:
-        return value
-
-    def to_url(self, value: str) -> str:
-        return value
-
-
-register_converter(NumberConverter, "number")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("new/", views.new, name="incident-new"),

@@ -116,7 +116,8 @@ def _parse(table: str) -> dict[str, dict[Role, Reach]]:
 
 TABLE: Final = _parse(_TABLE)
 
-#: What a token's scope opens. A scope is a noun of the API and read or write; permissions are grouped by their meaning.
+#: What a token's scope opens. A scope is a noun of the API and read or write; permissions are grouped by their meaning. One
+#: that is named in KIND_OF_SCOPE opens them for tickets of that kind only.
 SCOPES: Final[dict[str, frozenset[str]]] = {
     "incidents:read": frozenset({"ticket.read", "ticket.read_internal", "ticket.export"}),
     "incidents:write": frozenset(
@@ -133,14 +134,25 @@ SCOPES: Final[dict[str, frozenset[str]]] = {
 }
 
 
+KIND_OF_SCOPE: Final = {"incidents:read": "incident", "incidents:write": "incident"}
+
+
 def role_columns() -> tuple[Role, ...]:
     """The roles in the order in which the documentation shows them."""
     return _COLUMNS
 
 
 def permissions_of(scopes: frozenset[str]) -> frozenset[str]:
-    """All permissions that these scopes open; unknown scopes open nothing."""
+    """All permissions that these scopes open, for any kind of ticket; unknown scopes open nothing."""
     opened: set[str] = set()
     for scope in scopes:
         opened |= SCOPES.get(scope, frozenset())
     return frozenset(opened)
+
+
+def kinds_opened(scopes: frozenset[str], permission: str) -> frozenset[str] | None:
+    """The kinds of ticket for which these scopes open a permission; None for every kind."""
+    opening = [scope for scope in scopes if permission in SCOPES.get(scope, ())]
+    if any(scope not in KIND_OF_SCOPE for scope in opening):
+        return None
+    return frozenset(KIND_OF_SCOPE[scope] for scope in opening)

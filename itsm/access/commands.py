@@ -11,6 +11,7 @@ from zoneinfo import available_timezones
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.db.models import Q
 
 from itsm.access.actors import new_secret
 from itsm.access.catalogue import GRANTABLE, PER_PROCESS, PER_TEAM, SCOPES, Role
@@ -76,7 +77,7 @@ def update_person(
                 "language", "unknown_language", f"language must be one of {', '.join(dict(settings.LANGUAGES))}."
             )
     if time_zone is not UNSET:
-        if time_zone not in available_timezones():
+        if time_zone and time_zone not in available_timezones():
             problems.add("time_zone", "unknown_zone", "time_zone must be a name such as Europe/Berlin.")
         clean["time_zone"] = time_zone
     if shortcuts is not UNSET:
@@ -116,12 +117,14 @@ def invite_user(*, actor: Actor, person_id: UUID, user: User) -> Membership:
 
 
 def set_person_active(*, actor: Actor, person_id: UUID, active: bool) -> Person:
-    """Disable a person (who can then neither sign in nor be assigned, and whose tokens end) or enable it again."""
+    """Disable a person (who can then neither sign in nor be assigned, and whose tokens rest) or enable it again."""
     with unit_of_work(actor) as work:
         authorize(actor, "person.manage")
         person = _person(person_id)
         if person.pk == actor.person_id and not active:
             raise Invalid.one("person", "yourself", "You cannot disable yourself.")
+        if not active:
+            keep_a_lasting_admin("person", work.now, person_id=person.pk)
         if person.is_active != active:
             person.is_active = active
             work.changed(person, "is_active")
@@ -169,7 +172,7 @@ def grant_role(
         if there is not None and there.valid_until == valid_until:
             return there  # type: ignore[no-any-return]
         if there is not None and role == Role.TENANT_ADMIN and valid_until is not None:
-            _refuse_to_limit_last_admin(work.now, there)
+            keep_a_lasting_admin("valid_until", work.now, grant_id=there.pk)
         grant = there or RoleGrant(
             tenant_id=actor.tenant_id, person_id=person.pk, role=role, process=process or "", team_id=team_id
         )
@@ -182,29 +185,30 @@ def grant_role(
     return grant
 
 
-def _refuse_to_limit_last_admin(now: datetime, grant: RoleGrant) -> None:
-    """Raise Invalid when this is the only admin's role without an end: on the day it ended, nobody could give one."""
-    admins = RoleGrant.objects.select_for_update(of=("self",)).order_by("pk").valid(now)
-    lasting = admins.filter(
-        role=Role.TENANT_ADMIN, valid_until__isnull=True, person__is_active=True, person__erased_at__isnull=True
-    )
-    if grant.valid_until is None and not [one for one in lasting if one.pk != grant.pk]:
-        raise Invalid.one("valid_until", "last_admin", "This is the last tenant admin. Make somebody else one first.")
+def keep_a_lasting_admin(
+    field: str, now: datetime, *, grant_id: UUID | None = None, person_id: UUID | None = None
+) -> None:
+    """Raise Invalid when nobody would be left who can give roles for good, without this grant or this person.
+
+    An admin's role with an end does not count: on the day it ends, nobody could give one.
+    """
+    lasting = RoleGrant.objects.valid(now).filter(role=Role.TENANT_ADMIN, valid_until__isnull=True)
+    # All are locked, in one order, and looked at afterwards: two admins who end each other at once must not both succeed.
+    list(lasting.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True))
+    able = lasting.filter(person__is_active=True, person__erased_at__isnull=True)
+    ends = able.filter(Q(pk=grant_id) | Q(person_id=person_id))
+    if ends.exists() and not able.exclude(Q(pk=grant_id) | Q(person_id=person_id)).exists():
+        raise Invalid.one(field, "last_admin", "This is the last tenant admin. Make somebody else one first.")
 
 
 def withdraw_role(*, actor: Actor, grant_id: UUID) -> None:
     """Take a role away. The last tenant admin keeps it: somebody has to be able to give it back."""
     with unit_of_work(actor) as work:
         authorize(actor, "grant.manage")
-        # All admins are locked, in one order: two who withdraw each other's role at once must not both succeed.
-        admins = RoleGrant.objects.select_for_update(of=("self",)).order_by("pk").valid(work.now)
-        admins = admins.filter(role=Role.TENANT_ADMIN, person__is_active=True, person__erased_at__isnull=True)
-        others = [one.pk for one in admins if one.pk != grant_id]
+        keep_a_lasting_admin("grant", work.now, grant_id=grant_id)
         grant = RoleGrant.objects.select_for_update().filter(pk=grant_id).first()
         if grant is None:
             raise NotFound
-        if grant.role == Role.TENANT_ADMIN and not others:
-            raise Invalid.one("grant", "last_admin", "This is the last tenant admin. Make somebody else one first.")
         work.emit("grant.withdrawn", person=grant.person_id, role=grant.role, process=grant.process, team=grant.team_id)
         grant.delete()
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.apps import apps
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
-from itsm.access.catalogue import PER_PROCESS, TABLE, Reach, Role, permissions_of
+from itsm.access.catalogue import PER_PROCESS, TABLE, Reach, Role, kinds_opened
 from itsm.kernel.actor import Actor, ActorKind
 from itsm.kernel.errors import Forbidden
 
@@ -37,7 +37,8 @@ def reach(actor: Actor, permission: str, process: str | None = None) -> Reach:
         best = max(best, row.get(role, Reach.NONE))
     if actor.scopes is None:
         return best
-    if permission not in permissions_of(actor.scopes):
+    kinds = kinds_opened(actor.scopes, permission)
+    if kinds is not None and (process not in kinds if process is not None else not kinds):
         return Reach.NONE
     return min(best, row.get(Role.INTEGRATION, Reach.NONE))
 
@@ -97,6 +98,8 @@ def ticket_filter(actor: Actor, prefix: str = "") -> Q | None:
         watcher = apps.get_model("tickets", "Watcher")
         watched = watcher.objects.filter(ticket_id=OuterRef(f"{prefix}id"), person_id=actor.person_id)
         seen |= Q(Exists(watched)) & not_hidden
+    if actor.scopes is not None and (opened := kinds_opened(actor.scopes, "ticket.read")) is not None:
+        seen &= Q(**{f"{prefix}kind__in": sorted(opened)})  # One's own of another kind is not the token's either.
     return seen
 
 
@@ -107,20 +110,39 @@ def desk_filter(actor: Actor, permission: str, prefix: str = "") -> Q:
     return condition & ~Q(**{f"{prefix}team_id__in": sorted(actor.hidden_teams)}) if actor.hidden_teams else condition
 
 
+def event_filter(actor: Actor, prefix: str = "") -> Q:
+    """The condition under which the actor reads an event as such; ``prefix`` leads to the event.
+
+    Events of tickets that the actor works on, those of notes for who reads notes, events of no ticket for who audits. As
+    somebody's requester one reads the ticket's timeline, which tells less than the events do.
+    """
+    ticket = f"{prefix}ticket__"
+    seen = Q(**{f"{prefix}ticket__isnull": False})
+    seen &= desk_filter(actor, "ticket.read", ticket) & desk_filter(actor, "event.read", ticket)
+    noted = kinds_within(actor, "ticket.read_internal")
+    if noted is not None:
+        said = f"{prefix}payload__audience"
+        # Most events have no audience, and "not internal" is unknown for those.
+        open_to_all = Q(**{f"{said}__isnull": True}) | ~Q(**{said: "internal"})
+        seen &= open_to_all | Q(**{f"{ticket}kind__in": sorted(noted)})
+    return seen | Q(**{f"{prefix}ticket__isnull": True}) if allows(actor, "audit.read") else seen
+
+
 def kinds_within(actor: Actor, permission: str) -> frozenset[str] | None:
     """Kinds of ticket for all of which (but the hidden ones) the actor has ``permission``; None for every kind."""
     if actor.kind is ActorKind.SYSTEM:
         return None if reach(actor, permission) is Reach.ALL else frozenset()
     if reach(actor, permission) is not Reach.ALL:
         return frozenset()
+    opened = None if actor.scopes is None else kinds_opened(actor.scopes, permission)
     kinds: set[str] = set()
     for grant in actor.grants:
         role = Role(grant.role)
         if TABLE[permission].get(role) is Reach.ALL:
             if role not in PER_PROCESS:
-                return None
+                return opened
             kinds.add(grant.process or "")
-    return frozenset(kinds)
+    return frozenset(kinds) if opened is None else opened & kinds
 
 
 def visible_to(actor: Actor, tickets: QuerySet[M], prefix: str = "") -> QuerySet[M]:

@@ -44,6 +44,9 @@ class RoleGrant(TenantModel):
             models.Index(fields=["tenant", "team"], name="role_grant_team", condition=Q(team__isnull=False))
         ]
 
+    def __str__(self) -> str:
+        return f"{self.person} – {self.role}"
+
 
 class ApiToken(TenantModel):
     """A bearer token. The secret is shown once and only its SHA-256 is stored; the prefix identifies it in lists and leaks."""
@@ -62,3 +65,6 @@ class ApiToken(TenantModel):
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "secret_hash"], name="api_token_secret")]
         indexes: ClassVar = [models.Index(fields=["tenant", "person"], name="api_token_person")]
         verbose_name = _("API token")
+
+    def __str__(self) -> str:
+        return self.name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itsm.access.catalogue import SCOPES, TABLE, Reach, Role, role_columns
+from itsm.access.catalogue import KIND_OF_SCOPE, SCOPES, TABLE, Reach, Role, role_columns
 
 _MARK = {Reach.NONE: "–", Reach.OWN: "own", Reach.SHARED: "shared", Reach.ALL: "all"}
 _HEAD = """# Permissions
@@ -32,7 +32,8 @@ def permission_page() -> str:
     lines += ["", "## Scopes of tokens", "", _row(["Scope", "Opens"]), _row(["---", "---"])]
     for scope, permissions in SCOPES.items():
         opened = ", ".join(f"`{permission}`" for permission in TABLE if permission in permissions)
-        lines.append(_row([f"`{scope}`", opened]))
+        kind = KIND_OF_SCOPE.get(scope)
+        lines.append(_row([f"`{scope}`", opened + (f" (for tickets of kind `{kind}`)" if kind else "")]))
     closed = [p for p in TABLE if not any(p in opened for opened in SCOPES.values())]
     lines += ["", "No scope opens " + ", ".join(f"`{permission}`" for permission in closed) + "."]
     return "\n".join(lines) + "\n"

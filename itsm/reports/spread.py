@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Final
 
-from django.db import connection
 from django.db.models import Aggregate, ExpressionWrapper, F, FloatField
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Extract
 
-#: A report may take longer than a page, but not for ever.
-_TIMEOUT_MS: Final = 60_000
 DIGITS: Final = 4
 
 
@@ -55,19 +51,3 @@ def _nth(counts: Mapping[int, int], position: int) -> int:
         if passed > position:
             return value
     return max(counts)
-
-
-@contextmanager
-def patient() -> Iterator[None]:
-    """Let statements of this transaction run longer than those of a page usually may, and plan them for whole tables.
-
-    Just after an import the database has no statistics yet: it believes that nested loops over what was loaded are cheap.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting('statement_timeout')")
-        before = cursor.fetchone()[0]
-        cursor.execute(f"SET LOCAL statement_timeout = {_TIMEOUT_MS}; SET LOCAL enable_nestloop = off")
-        yield
-        cursor.execute(
-            "SELECT set_config('statement_timeout', %s, true), set_config('enable_nestloop', 'on', true)", [before]
-        )

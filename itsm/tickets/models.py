@@ -97,6 +97,9 @@ class PriorityRule(TenantModel):
             models.UniqueConstraint(fields=["tenant", "impact", "urgency"], name="priority_rule_cell")
         ]
 
+    def __str__(self) -> str:
+        return f"{self.impact} × {self.urgency}"
+
 
 class DeskSettings(TenantModel):
     """How this tenant's desk works. One row per tenant."""
@@ -117,6 +120,9 @@ class DeskSettings(TenantModel):
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant"], name="desk_settings_single")]
         verbose_name_plural = _("desk settings")
+
+    def __str__(self) -> str:
+        return str(self._meta.verbose_name_plural)
 
 
 class Ticket(TenantModel):

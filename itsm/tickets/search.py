@@ -31,6 +31,9 @@ def index_event(event: Event) -> None:
 
 def index_ticket(ticket_id: UUID) -> None:
     """Write the public and the internal words of a ticket."""
+    with connection.cursor() as cursor:
+        # Of two who index the same ticket at once, the one that read last must write last: else removed words come back.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"index of {ticket_id}"])
     ticket = Ticket.objects.filter(pk=ticket_id).first()
     if ticket is None:
         return

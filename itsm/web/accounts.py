@@ -45,6 +45,13 @@ class AccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
+    def is_safe_url(self, url: str | None) -> bool:
+        """Whether a way back is one of this site: a path, and one that can be read as an address at all."""
+        try:
+            return bool(url) and str(url).startswith("/") and bool(super().is_safe_url(url))
+        except ValueError:  # half an IPv6 address
+            return False
+
     def get_client_ip(self, request: HttpRequest) -> str:
         """The client's address; one word for all where the server does not know it, rather than refusing everybody."""
         return str(super().get_client_ip(request)) if request.META.get("REMOTE_ADDR") else "unknown"

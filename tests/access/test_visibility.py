@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from itsm.access.catalogue import Role
 from itsm.access.commands import create_person, create_team, grant_role
 from itsm.access.decide import visible_to
 from itsm.events.models import Event
-from itsm.kernel.actor import Actor
+from itsm.kernel.actor import Actor, ActorKind
 from itsm.kernel.errors import Invalid, NotFound
 from itsm.tickets.commands import (
     assign_ticket,
@@ -138,6 +138,11 @@ def test_visible_to_and_search_say_what_the_oracle_says(inside: Desk, world: Wor
             for person, actor in enumerate(actors):
                 seen = set(visible_to(actor, Ticket.objects.all()).values_list("pk", flat=True))
                 assert seen == _ids(tickets, world, lambda t, p=person: sees(world, p, t))
+                token = replace(actor, kind=ActorKind.TOKEN, scopes=frozenset({"incidents:read", "events:read"}))
+                seen_by_token = set(visible_to(token, Ticket.objects.all()).values_list("pk", flat=True))
+                incidents = _ids(tickets, world, lambda t, p=person: sees(world, p, t) and t[0] == "incident")
+                assert seen_by_token == incidents, "a scope opens tickets of its kind, one's own of others neither"
+                assert set(search_tickets(token, "apple")) <= incidents
                 # What hangs on tickets, by the same rule through the relation.
                 notes = visible_to(actor, Comment.objects.all(), "ticket__").values_list("ticket_id", flat=True)
                 assert set(notes) <= seen

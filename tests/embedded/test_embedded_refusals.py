@@ -35,7 +35,7 @@ def test_a_cluster_of_another_major_version(place: Any) -> None:
     refused = place.command("services", "--", "true")
     assert refused.returncode == 1
     assert f"{place.state}/postgres was made by PostgreSQL 17, the installed wheel brings 18" in refused.stderr
-    assert "docs/operations/running.md" in refused.stderr
+    assert "make upgrade-db (docs/operations/running.md" in refused.stderr
     assert place.processes_here() == {}
     version.write_text("18\n")
     _made(place)

@@ -1,4 +1,4 @@
-"""Reading forms out of pages, as a browser would send them."""
+"""Reading forms out of pages as a browser would send them, and parts of parcels as it never would."""
 
 from __future__ import annotations
 
@@ -94,3 +94,9 @@ class Reader(HTMLParser):
             self._form.fields[self._area] += data.removeprefix("\r").removeprefix("\n")
         if self._in_errors and data.strip():
             self.errors.append(data.strip())
+
+
+def part(name: str, content: bytes, filename: str | None = None) -> bytes:
+    """One part of a multipart/form-data body with the boundary ``b``, without any of a client's care for names."""
+    about = f'form-data; name="{name}"' + ("" if filename is None else f'; filename="{filename}"')
+    return f"--b\r\nContent-Disposition: {about}\r\n\r\n".encode() + content + b"\r\n"

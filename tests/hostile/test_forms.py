@@ -30,7 +30,7 @@ from itsm.tickets.commands.configuration import create_category, create_service
 from tests.addresses import Route, routes, subject_of
 from tests.factories import Desk
 from tests.hostile import values
-from tests.hostile.pages import Form, Reader
+from tests.hostile.pages import Form, Reader, part
 from tests.snapshot import changes, snapshot
 
 PASSWORD = "correct horse battery"
@@ -219,11 +219,6 @@ class Visitor:
             if self.asked % self.share == self.first % self.share:
                 kind = "multipart/form-data; boundary=b"
                 self.request(f"{form.action}, parcel {what}", ("POST", form.action, body + b"--b--\r\n", kind))
-
-
-def part(name: str, content: bytes, filename: str | None = None) -> bytes:
-    about = f'form-data; name="{name}"' + ("" if filename is None else f'; filename="{filename}"')
-    return f"--b\r\nContent-Disposition: {about}\r\n\r\n".encode() + content + b"\r\n"
 
 
 quoted = cache(quote_from_bytes)

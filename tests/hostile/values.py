@@ -179,7 +179,7 @@ KEYS: dict[str, str] = {
     "foreign": FOREIGN,
 }
 
-#: Names of files: (as sent, what must not be left of it).
+#: Names of files, as they are sent.
 FILENAMES: dict[str, str] = {
     "path": "../../../etc/cron.d/x.txt",
     "windows path": "C:\\Windows\\system32\\x.txt",

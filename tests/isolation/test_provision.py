@@ -15,6 +15,7 @@ from itsm.access.actors import tenants_of_user
 from itsm.access.commands import create_person, grant_role, invite_user, set_person_active
 from itsm.events.models import Event, FeedHead
 from itsm.tenancy.models import Person, Tenant, User
+from itsm.tickets.kinds import KINDS
 from itsm.tickets.models import NumberSeries, PriorityRule, WorkKind
 from tests.committed import CommittedDatabase
 from tests.factories import make_desk
@@ -67,8 +68,8 @@ def test_a_crash_in_between_leaves_nothing_to_enter_and_is_finished_by_a_second_
         from itsm.tenancy.context import tenant
 
         with tenant(found.pk):
-            assert (FeedHead.objects.count(), WorkKind.objects.count()) == (1, 1)
-            assert (NumberSeries.objects.count(), PriorityRule.objects.count()) == (1, 9)
+            assert (FeedHead.objects.count(), WorkKind.objects.count()) == (1, len(KINDS))
+            assert (NumberSeries.objects.count(), PriorityRule.objects.count()) == (len(KINDS), 9)
             assert Event.objects.filter(kind="tenant.created").count() == 1
     with tenant(created.tenant.pk):
         assert Person.objects.filter(email_key="boss@acme.example").count() == 1

@@ -87,6 +87,34 @@ def test_the_api(acme: Desk) -> None:
         assert "frame-ancestors 'none'" in policy(answer)
 
 
+def test_every_other_kind_of_answer(acme: Desk) -> None:
+    """Redirects, files made on the fly, oversize bodies, wrong methods, answers without a body, HEAD and not modified."""
+    client = Client(raise_request_exception=False)
+    client.force_login(acme.users["manager"])
+    number = acme.incident().number
+    walls(client.get("/t/acme/"), 302)
+    walls(client.get("/t/acme"), 302)
+    walls(client.post(f"/t/acme/incidents/{number}/explode/"), 404)
+    walls(client.delete("/t/acme/queue/"), 405)
+    walls(client.head("/t/acme/queue/"), 200)
+    walls(client.post("/t/acme/incidents/new/", {}), 400)
+    report = client.get("/t/acme/reports/incidents.csv")
+    walls(report, 200)
+    assert report["Content-Disposition"].startswith("attachment")
+    walls(client.generic("POST", "/accounts/login/", b"x", CONTENT_LENGTH="9999999"), 413)
+    static = client.get("/static/itsm/viable.css")
+    walls(client.get("/static/itsm/viable.css", headers={"If-Modified-Since": static["Last-Modified"]}), 304)
+    walls(client.get("/static/nowhere.css"), 404)
+    walls(Client().get("/metrics", REMOTE_ADDR="203.0.113.9"), 404)
+    api = Caller(acme, "agent")
+    walls(api.send("HEAD", "incidents/"), 200)
+    walls(api.send("PUT", "incidents/"), 405)
+    walls(api.post(f"incidents/{number}/watch/", {}), 204)
+    walls(api.post("incidents/", b"<x/>", content_type="text/xml"), 415)
+    walls(api.get("docs/"), 200)
+    walls(api.get("schema/"), 200)
+
+
 def test_attachments_are_inert(acme: Desk) -> None:
     """They are saved, not shown, and would be in a sandbox if they were; what a browser runs is not even taken."""
     api = Caller(acme, "agent")

@@ -70,6 +70,20 @@ def test_guessing_ends_and_tells_nothing(user: User, client: Client) -> None:
     assert attempt(client, other.email).status_code == 302
 
 
+def test_the_lock_opens_by_itself_after_five_minutes(
+    user: User, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, later = time.time, [0.0]
+    monkeypatch.setattr("time.time", lambda: now() + later[0])
+    assert [attempt(client, user.email, "wrong").status_code for _ in range(6)][-1] == 429
+    for later[0] in (0.0, 240.0):
+        elsewhere = Client(REMOTE_ADDR=next(_ADDRESSES))
+        assert (attempt(elsewhere, user.email).status_code, signed_in(elsewhere)) == (429, False)
+    later[0] = 600.0
+    assert attempt(client, user.email).status_code == 302
+    assert signed_in(client)
+
+
 def test_one_address_cannot_try_many_accounts(client: Client, db: None) -> None:
     statuses = [attempt(client, f"{uuid4().hex}@acme.example", "wrong").status_code for _ in range(21)]
     assert statuses == [200] * 20 + [429]

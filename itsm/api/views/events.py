@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Q
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from itsm.access.decide import allows, authorize, desk_filter, kinds_within
+from itsm.access.decide import authorize, event_filter
 from itsm.api.filters import whole
 from itsm.api.pagination import LIMIT_DEFAULT, LIMIT_MAX, with_query
 from itsm.api.schema import PAGE_QUERY, operation, query
@@ -95,23 +94,10 @@ class EventsView(ApiView):
         head = FeedHead.objects.filter(tenant_id=self.actor.tenant_id).values_list("position", flat=True).first() or 0
         end = min(after + WINDOW, max(head, after))
         entries = FeedEntry.objects.filter(tenant_id=self.actor.tenant_id, position__gt=after, position__lte=end)
-        rows = list(entries.filter(self._visible()).order_by("position").values(*_COLUMNS)[:limit])
+        rows = list(entries.filter(event_filter(self.actor, "event__")).order_by("position").values(*_COLUMNS)[:limit])
         reached = rows[-1]["position"] if len(rows) == limit else end
         more = with_query(request, after=str(reached)) if reached < head else None
         return Response({"results": [_event(row) for row in rows], "next": more, "previous": None, "after": reached})
-
-    def _visible(self) -> Q:
-        """Events of tickets that the caller works on; events of no ticket for those who audit; notes for those who read them.
-
-        As somebody's requester one reads the ticket's timeline, which tells less than the events do.
-        """
-        actor, place = self.actor, "event__ticket__"
-        on_tickets = Q(event__ticket__isnull=False)
-        on_tickets &= desk_filter(actor, "ticket.read", place) & desk_filter(actor, "event.read", place)
-        noted = kinds_within(actor, "ticket.read_internal")
-        if noted is not None:
-            on_tickets &= ~Q(event__payload__audience="internal") | Q(event__ticket__kind__in=sorted(noted))
-        return on_tickets | Q(event__ticket__isnull=True) if allows(actor, "audit.read") else on_tickets
 
 
 def _event(row: dict[str, Any]) -> dict[str, Any]:

@@ -152,7 +152,7 @@ class WatchersView(TicketView):
         authorize(self.actor, "ticket.read")
         ticket = queries.find_ticket(self.actor, key, self.kind)
         watchers = Watcher.objects.filter(tenant_id=self.actor.tenant_id, ticket_id=ticket.pk)
-        if not allows(self.actor, "ticket.read_internal", ticket):
+        if not allows(self.actor, "ticket.manage_watchers", ticket):
             watchers = watchers.filter(person_id=self.actor.person_id)
         page = paginate(
             request,
@@ -274,7 +274,7 @@ class ActorOut(Outgoing):
     name = serializers.CharField()
 
 
-class ChangeOut(Outgoing):
+class FieldChangeOut(Outgoing):
     """A field that changed, in words; an empty text is nothing."""
 
     field = serializers.CharField()
@@ -303,7 +303,7 @@ class EntryOut(Outgoing):
     audience = serializers.ChoiceField(choices=Audience.values)
     text = serializers.CharField()
     because = serializers.CharField()
-    changes = ChangeOut(many=True)
+    changes = FieldChangeOut(many=True)
     body = serializers.CharField()
     removed = serializers.BooleanField()
     files = FileOut(many=True)

@@ -14,6 +14,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 
+from itsm.access.commands import keep_a_lasting_admin
 from itsm.access.decide import authorize
 from itsm.access.models import ApiToken, RoleGrant
 from itsm.events.models import Delivery, Event, EventText
@@ -21,6 +22,7 @@ from itsm.events.write import UnitOfWork, unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Invalid, NotFound
 from itsm.tenancy.models import Membership, Person
+from itsm.tenancy.patience import patient
 from itsm.tickets.files import drop_chunks
 from itsm.tickets.models import Attachment, Comment, DeskSettings, SourceRecord, Ticket, TicketSearch, Watcher
 
@@ -36,13 +38,14 @@ def erase_person(*, actor: Actor, person_id: UUID) -> dict[str, int]:
     the person's own comments, notes and files go; the tickets of others stay readable. Answers how much was removed, by
     kind. Raises NotFound for somebody unknown or already erased, Invalid for oneself.
     """
-    with unit_of_work(actor) as work:
+    with unit_of_work(actor) as work, patient():
         authorize(actor, "person.erase")
         person = Person.objects.select_for_update().filter(pk=person_id, erased_at__isnull=True).first()
         if person is None:
             raise NotFound
         if person.pk == actor.person_id:
             raise Invalid.one("person", "yourself", "You cannot erase yourself. Ask another admin.")
+        keep_a_lasting_admin("person", work.now, person_id=person.pk)
         removed: Counter[str] = Counter()
         own = list(Ticket.objects.filter(requester_id=person.pk).order_by("pk").values_list("pk", flat=True))
         for first in range(0, len(own), BATCH):
@@ -67,7 +70,7 @@ def retire_texts(*, actor: Actor, limit: int = BATCH) -> int:
 
     Answers how many tickets there were; 0 when there is nothing (left) to do or the tenant keeps texts for ever.
     """
-    with unit_of_work(actor) as work:
+    with unit_of_work(actor) as work, patient():
         authorize(actor, "text.retire")
         days = DeskSettings.objects.values_list("retention_days", flat=True).first()
         if days is None:

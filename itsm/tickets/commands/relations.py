@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.db import connection
+
 from itsm.access.actors import actor_of_person
 from itsm.access.decide import allows, authorize, visible_to
 from itsm.events.models import Event
@@ -95,6 +97,8 @@ def set_parent(
     """Make a ticket the child of another one of its kind, whose progress it then follows; None makes it independent."""
     with unit_of_work(actor, cause=cause) as work:
         if parent_id is not None:
+            # One at a time in a tenant: two changes far apart could close a ring that neither of them sees.
+            _alone(actor.tenant_id)
             # Parents before children, as in the cascade; under lock, so that it cannot close before the child is its own.
             list(visible_to(actor, Ticket.objects.filter(pk=parent_id)).select_for_update(of=("self",)))
         ticket = lock_ticket(actor, ticket_id, permission="ticket.link", expected_version=expected_version)
@@ -110,6 +114,11 @@ def set_parent(
             _refuse_loop(ticket, parent)
         _move_below(work, ticket, parent_id)
     return ticket
+
+
+def _alone(tenant_id: UUID) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"parents of {tenant_id}"])
 
 
 def hand_over_children(work: UnitOfWork, ticket: Ticket, target: Ticket) -> None:

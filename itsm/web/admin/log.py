@@ -6,11 +6,11 @@ import json
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from itsm.access.decide import desk_filter
+from itsm.access.decide import event_filter
 from itsm.events.kinds import KINDS
 from itsm.events.models import Event
 from itsm.tenancy.models import Person
@@ -60,9 +60,7 @@ class EventAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: Any) -> QuerySet[Any]:
         events = super().get_queryset(request)
-        # An auditor's own ticket in a restricted team: he reads its timeline as its requester, and not its events.
-        on_desk = Q(ticket__isnull=False) & desk_filter(request.actor, "ticket.read", "ticket__")
-        events = events.filter(Q(ticket__isnull=True) | on_desk)
+        events = events.filter(event_filter(request.actor))
         names = Person.objects.filter(tenant_id=request.actor.tenant_id, pk=OuterRef("actor_id")).values("name")
         named: QuerySet[Any] = events.annotate(actor_name=Subquery(names[:1]))
         return named

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+from datetime import datetime, time
 from typing import Any
 from uuid import UUID
 from zoneinfo import available_timezones
@@ -12,6 +12,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -29,7 +30,7 @@ from itsm.web.pages import TenantRequest, refused, tenant_page
 
 
 def _zones() -> list[tuple[str, str]]:
-    return [(zone, zone.replace("_", " ")) for zone in sorted(available_timezones())]
+    return [("", _("As the desk")), *((zone, zone.replace("_", " ")) for zone in sorted(available_timezones()))]
 
 
 def _languages() -> list[tuple[str, str]]:
@@ -40,7 +41,7 @@ class ProfileForm(CommandForm):
     """What a person likes: language, zone, keys, the look of the queue."""
 
     language = forms.ChoiceField(label=gettext_lazy("Language"), choices=_languages, required=False)
-    time_zone = forms.ChoiceField(label=gettext_lazy("Time zone"), choices=_zones)
+    time_zone = forms.ChoiceField(label=gettext_lazy("Time zone"), choices=_zones, required=False)
     shortcuts = forms.BooleanField(
         label=gettext_lazy("Single keys do something (J, K, O, ?)"),
         required=False,
@@ -78,7 +79,7 @@ def profile(request: TenantRequest) -> HttpResponseBase:
     if request.method != "POST":
         initial = {
             "language": person.language,
-            "time_zone": person.time_zone or request.actor.time_zone,
+            "time_zone": person.time_zone,
             "shortcuts": person.shortcuts,
             "split_queue": person.split_queue,
         }
@@ -126,8 +127,8 @@ def tokens(request: TenantRequest) -> HttpResponse:
 
 def _create(request: TenantRequest, data: dict[str, Any]) -> str:
     day = data["expires_at"]
-    # "Valid until the 5th" includes the 5th.
-    expires_at = datetime.combine(day, time(23, 59, 59), UTC) if day else None
+    # "Valid until the 5th" includes the 5th, where the person reads it.
+    expires_at = datetime.combine(day, time(23, 59, 59), timezone.get_current_timezone()) if day else None
     return create_token(actor=request.actor, name=data["name"], scopes=data["scopes"], expires_at=expires_at)[1]
 
 

@@ -1,0 +1,1 @@
+"""Time: calendars, and (next) policies, clocks and escalation."""
