@@ -86,8 +86,10 @@ def ticket_filter(actor: Actor, prefix: str = "") -> Q | None:
     if kinds == frozenset() and not actor.person_id:
         return Q(pk__in=[])
     not_hidden = ~Q(**{f"{prefix}team_id__in": sorted(actor.hidden_teams)}) if actor.hidden_teams else Q()
-    if kinds is None and not actor.hidden_teams:
-        return None
+    opened = None if actor.scopes is None else kinds_opened(actor.scopes, "ticket.read")
+    if kinds == opened and not actor.hidden_teams:
+        # All that the token opens, by working on it: what is one's own as a requester or watcher is among it.
+        return None if kinds is None else Q(**{f"{prefix}kind__in": sorted(kinds)})
     seen = Q(pk__in=[])
     if kinds is None:
         seen = not_hidden
@@ -98,7 +100,7 @@ def ticket_filter(actor: Actor, prefix: str = "") -> Q | None:
         watcher = apps.get_model("tickets", "Watcher")
         watched = watcher.objects.filter(ticket_id=OuterRef(f"{prefix}id"), person_id=actor.person_id)
         seen |= Q(Exists(watched)) & not_hidden
-    if actor.scopes is not None and (opened := kinds_opened(actor.scopes, "ticket.read")) is not None:
+    if opened is not None:
         seen &= Q(**{f"{prefix}kind__in": sorted(opened)})  # One's own of another kind is not the token's either.
     return seen
 

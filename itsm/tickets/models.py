@@ -179,6 +179,11 @@ class Ticket(TenantModel):
                 name="ticket_open_assignee",
                 condition=Q(state_category__in=["new", "active", "waiting"]),
             ),
+            models.Index(
+                fields=["tenant", "priority", "-id"],
+                name="ticket_waiting",
+                condition=Q(state_category="waiting"),
+            ),
             models.Index(fields=["tenant", "-updated_at", "-id"], name="ticket_updated"),
             models.Index(fields=["tenant", "kind", "-opened_at", "-id"], name="ticket_opened"),
             models.Index(fields=["tenant", "requester", "-opened_at"], name="ticket_requester"),

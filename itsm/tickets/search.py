@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import BooleanField, Func, Q, Value
 
 from itsm.access.catalogue import Reach
 from itsm.access.decide import kinds_within, reach, visible_to
@@ -49,29 +50,35 @@ def index_ticket(ticket_id: UUID) -> None:
             TicketSearch.objects.filter(ticket_id=ticket_id, audience=audience).delete()
 
 
-def search_tickets(actor: Actor, query: str, *, limit: int = LIMIT) -> list[UUID]:
-    """Ids of visible tickets that match all words, newest first. Tenant, team and audience apply before the limit.
+def hits(actor: Actor, query: str, *, limit: int) -> Q:
+    """The condition of being among the newest ``limit`` tickets that match all words and that the actor may find by them.
 
-    The database function runs as the owner, because row-level security would keep the word index from being used; it
-    takes the tenant from the transaction itself, never from an argument.
+    Tenant, team and audience apply before the limit. The database function runs as the owner, because row-level security
+    would keep the word index from being used; it takes the tenant from the transaction itself, never from an argument.
+    Use it with visible_to(), which has the last word.
     """
     text = query.replace("\x00", " ").strip()
     if not text or reach(actor, "ticket.read") is Reach.NONE:
-        return []
+        return Q(pk__in=[])
     kinds, internal = kinds_within(actor, "ticket.read"), kinds_within(actor, "ticket.read_internal")
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT ticket_id FROM itsm_search(%s, %s::text[], %s::text[], %s::uuid[], %s::uuid, %s)",
-            [
-                text[:400],
-                None if kinds is None else sorted(kinds),
-                None if internal is None else sorted(internal),
-                sorted(actor.hidden_teams),
-                actor.person_id,
-                limit,
-            ],
-        )
-        found = [row[0] for row in cursor.fetchall()]
-    # The function says the same as visible_to(), which has the last word.
-    seen = set(visible_to(actor, Ticket.objects.filter(pk__in=found)).values_list("pk", flat=True))
-    return [ticket_id for ticket_id in found if ticket_id in seen]
+    arguments = (
+        text[:400],
+        None if kinds is None else sorted(kinds),
+        None if internal is None else sorted(internal),
+        sorted(actor.hidden_teams),
+        actor.person_id,
+        limit,
+    )
+    # As an array, so that it is asked for once and the tickets are then fetched by their ids.
+    found = Func(
+        *(Value(argument) for argument in arguments),
+        template='"tickets_ticket"."id" = ANY (ARRAY(SELECT ticket_id FROM itsm_search(%(expressions)s)))',
+        output_field=BooleanField(),
+    )
+    return Q(found)
+
+
+def search_tickets(actor: Actor, query: str, *, limit: int = LIMIT) -> list[UUID]:
+    """Ids of visible tickets that match all words, newest first."""
+    found = visible_to(actor, Ticket.objects.filter(hits(actor, query, limit=limit)))
+    return list(found.order_by("-pk").values_list("pk", flat=True))

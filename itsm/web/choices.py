@@ -7,17 +7,27 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from django.db.models import Q
+from django.db import connection
 
 from itsm.access.catalogue import Role
-from itsm.access.models import RoleGrant
+from itsm.kernel import clock
 from itsm.kernel.actor import Actor
-from itsm.tenancy.models import Person, Team
-from itsm.tickets.models import Category, Service
+from itsm.tenancy.models import Person
 
 Pairs = list[tuple[str, str]]
 _AGENTS_MAX = 500
-_AGENT_ROLES = (Role.AGENT, Role.PROCESS_MANAGER, Role.PROCESS_OWNER)
+_AGENT_ROLES = [role.value for role in (Role.AGENT, Role.PROCESS_MANAGER, Role.PROCESS_OWNER)]
+
+# Every list asks for all four: written out, because building them took as long as the rows of the list.
+_TEAMS = "SELECT id, name, is_active FROM tenancy_team WHERE tenant_id = %s ORDER BY name"
+_SERVICES = "SELECT id, name, is_active FROM tickets_service WHERE tenant_id = %s ORDER BY name"
+_CATEGORIES = "SELECT id, name, parent_id, is_active FROM tickets_category WHERE tenant_id = %s"
+_AGENTS = """
+SELECT p.id, p.name FROM tenancy_person p
+WHERE p.tenant_id = %s AND p.is_active AND p.id IN (SELECT g.person_id FROM access_rolegrant g
+  WHERE g.tenant_id = p.tenant_id AND g.role = ANY (%s) AND (g.valid_until IS NULL OR g.valid_until > %s))
+ORDER BY p.name LIMIT %s
+"""
 
 
 def zones() -> Pairs:
@@ -49,32 +59,32 @@ class Choices:
 
     @cached_property
     def _teams(self) -> list[tuple[str, str, bool]]:
-        teams = self._of(Team).exclude(pk__in=self.actor.hidden_teams).order_by("name")
-        return [(str(team.pk), team.name, team.is_active) for team in teams]
+        hidden = self.actor.hidden_teams
+        return [(str(pk), name, active) for pk, name, active in self._rows(_TEAMS) if pk not in hidden]
 
     @cached_property
     def _agents(self) -> Pairs:
-        able = RoleGrant.objects.valid().filter(tenant_id=self.actor.tenant_id, role__in=_AGENT_ROLES)
-        people = self._of(Person).filter(Q(pk__in=able.values("person_id")), is_active=True).order_by("name")
-        return [(str(pk), name) for pk, name in people.values_list("pk", "name")[:_AGENTS_MAX]]
+        return [(str(pk), name) for pk, name in self._rows(_AGENTS, _AGENT_ROLES, clock.now(), _AGENTS_MAX)]
 
     @cached_property
     def _services(self) -> list[tuple[str, str, bool]]:
-        return [(str(s.pk), s.name, s.is_active) for s in self._of(Service).order_by("name")]
+        return [(str(pk), name, active) for pk, name, active in self._rows(_SERVICES)]
 
     @cached_property
     def _categories(self) -> list[tuple[str, str, bool]]:
-        rows = {row.pk: row for row in self._of(Category)}
+        rows = {pk: (name, parent, active) for pk, name, parent, active in self._rows(_CATEGORIES)}
 
-        def path(row: Category) -> str:
+        def path(pk: UUID) -> str:
             names: list[str] = []
-            step: Category | None = row
-            while step is not None and len(names) < 5:
-                names.append(step.name)
-                step = rows.get(step.parent_id)
+            step: UUID | None = pk
+            while step in rows and len(names) < 5:
+                name, step, _ = rows[step]
+                names.append(name)
             return " › ".join(reversed(names))
 
-        return sorted(((str(r.pk), path(r), r.is_active) for r in rows.values()), key=lambda item: item[1])
+        return sorted(((str(pk), path(pk), active) for pk, (_, _, active) in rows.items()), key=lambda item: item[1])
 
-    def _of(self, model: Any) -> Any:
-        return model.objects.filter(tenant_id=self.actor.tenant_id)
+    def _rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, [self.actor.tenant_id, *values])
+            return list(cursor.fetchall())

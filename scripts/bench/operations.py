@@ -159,7 +159,7 @@ def _page(chosen: Sequence[Sample], number: int, connections: int) -> Iterator[R
     pick = _pick(chosen, number)
 
     def check(body: bytes) -> bool:
-        return 0 < body.count(b'<li class="row">') <= 50 and b"</html>" in body
+        return 0 < body.count(b'<tr class="row"') <= 50 and b"</html>" in body
 
     while True:
         sample = pick()

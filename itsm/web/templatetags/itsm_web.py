@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from html import escape
 from typing import Any
 
 from django import template
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from itsm.tickets.kinds import KINDS, state_label
@@ -30,36 +32,33 @@ def markdown(text: str | None) -> SafeString:
 @register.filter
 def when(instant: datetime | None) -> SafeString | str:
     """An instant in the reader's zone and language, to the minute; machines read it in UTC."""
-    if instant is None:
-        return ""
-    local = timezone.localtime(instant)
-    return _time(instant, f"{_day(local)}, {date_format(local, 'TIME_FORMAT')}")
+    return _time(instant, short=False)
 
 
 @register.filter
 def when_short(instant: datetime | None) -> SafeString | str:
     """The same for dense lists: the time if it is today, else the day."""
+    return _time(instant, short=True)
+
+
+def _time(instant: datetime | None, *, short: bool) -> SafeString | str:
     if instant is None:
         return ""
     local = timezone.localtime(instant)
-    today = local.date() == timezone.localdate()
-    return _time(instant, date_format(local, "TIME_FORMAT") if today else _day(local))
+    minute = local.replace(second=0, microsecond=0, tzinfo=None)
+    whole, shown = _words(minute, timezone.localdate(), short, get_language() or "")
+    machine = instant.astimezone(UTC).isoformat(timespec="seconds")
+    return SafeString(f'<time datetime="{machine}" title="{whole} {escape(local.tzname() or "")}">{shown}</time>')
 
 
-def _day(local: datetime) -> str:
+@lru_cache(maxsize=8192)
+def _words(minute: datetime, today: date, short: bool, _language: str) -> tuple[str, str]:
+    """The whole instant and what is shown of it. Kept: a list shows the same fifty to everybody who looks at it."""
     # Translators: a day of this year, and one of another year, in Django's date letters.
-    return date_format(local, _("j M") if local.year == timezone.localdate().year else _("j M Y"))
-
-
-def _time(instant: datetime, shown: str) -> SafeString:
-    local = timezone.localtime(instant)
-    whole = f"{date_format(local, 'DATETIME_FORMAT')} {local.tzname()}"
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        instant.astimezone(UTC).isoformat(timespec="seconds"),
-        whole,
-        shown,
-    )
+    day = date_format(minute, _("j M") if minute.year == today.year else _("j M Y"))
+    hour = date_format(minute, "TIME_FORMAT")
+    shown = (hour if minute.date() == today else day) if short else f"{day}, {hour}"
+    return escape(date_format(minute, "DATETIME_FORMAT")), escape(shown)
 
 
 @register.filter

@@ -38,6 +38,10 @@ class View:
     current: bool
     count: int | None
 
+    @property
+    def shown(self) -> str:
+        return "" if self.count is None else _total(self.count)
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
