@@ -51,3 +51,8 @@ FLOW = Flow(
         "merge": (_OPEN, _S.CLOSED.value),
     },
 )
+
+
+def permission_of(verb: str) -> str:
+    """The permission that a verb of the flow asks for. Taking is assigning, to oneself."""
+    return "ticket.assign" if verb == "take" else f"incident.{verb}"

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from incidents.commands.base import PERMISSION
-from incidents.flow import FLOW, KIND
+from incidents.flow import FLOW, KIND, permission_of
 from itsm.access.decide import allows
 from itsm.kernel.actor import Actor
 
@@ -44,9 +43,7 @@ def allowed_verbs(actor: Actor, ticket: Any) -> list[str]:
     """The verbs, in the order in which a page offers them. ``ticket`` is a Ticket or a Row that the actor can see."""
     if ticket.state_category in {"closed", "canceled"}:
         return ["follow_up"] if allows(actor, "incident.reopen", ticket) else []
-    found = [
-        verb for verb in FLOW.allowed(ticket.state) if allows(actor, PERMISSION.get(verb, f"incident.{verb}"), ticket)
-    ]
+    found = [verb for verb in FLOW.allowed(ticket.state) if allows(actor, permission_of(verb), ticket)]
     if actor.person_id is None and "take" in found:
         found.remove("take")
     return found + [verb for verb, permission in _SPINE.items() if allows(actor, permission, ticket)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from incidents.flow import FLOW, KIND
+from incidents.flow import FLOW, KIND, permission_of
 from incidents.models import Incident
 from itsm.events.write import UnitOfWork
 from itsm.tenancy.rows import read
@@ -27,7 +27,7 @@ def begin(
     Whatever comes first of these is raised, and nothing of what the caller names is looked at before: NotFound (404),
     Forbidden (403), Conflict (412), IllegalTransition (409), PolicyViolation (422).
     """
-    permission = PERMISSION.get(verb, f"incident.{verb}")
+    permission = permission_of(verb)
     ticket = lock_ticket(work.actor, ticket_id, permission=permission, expected_version=expected_version, kind=KIND)
     target = FLOW.move(verb, ticket.state)
     incident = read(Incident, work.actor.tenant_id, ticket.pk)
@@ -35,10 +35,6 @@ def begin(
         raise Incident.DoesNotExist
     work.guard(f"incident.{verb}", ticket, data or {})
     return ticket, incident, target
-
-
-#: Verbs whose permission has another name.
-PERMISSION = {"take": "ticket.assign"}
 
 
 def enter(work: UnitOfWork, ticket: Ticket, target: State) -> list[int]:

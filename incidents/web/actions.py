@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext_lazy as _
 
 from incidents import commands
-from incidents.commands.base import PERMISSION
-from incidents.flow import FLOW
+from incidents.flow import FLOW, permission_of
 from incidents.web import forms
 from itsm.access.decide import allows
 from itsm.kernel.actor import Actor
@@ -140,7 +139,7 @@ def _parent(actor: Actor, ticket: Ticket, data: Data, _form: TicketForm) -> None
 
 
 def _move(verb: str, label: Any, form: type[TicketForm], run: Run, done: Any, *, primary: bool = False) -> Action:
-    return Action(label, form, run, PERMISSION.get(verb, f"incident.{verb}"), done, verb, primary)
+    return Action(label, form, run, permission_of(verb), done, verb, primary)
 
 
 ACTIONS: dict[str, Action] = {

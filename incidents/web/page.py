@@ -13,7 +13,8 @@ from incidents.models import Incident
 from incidents.web import forms
 from incidents.web.actions import ACTIONS, possible
 from itsm.access.decide import allows, visible_to
-from itsm.tickets.models import Attachment, Audience, Ticket, TicketLink, Watcher
+from itsm.tickets.files import readable_files
+from itsm.tickets.models import Ticket, TicketLink, Watcher
 from itsm.tickets.timeline import Entry, timeline
 from itsm.web.choices import Choices
 from itsm.web.forms import TicketForm
@@ -108,7 +109,7 @@ class IncidentPage:
             "refused": [form for name, form in self.bound.items() if name in BUTTONS and form.errors],
             "can": {name.replace("-", "_") for name in allowed},
             "internal": allows(actor, "ticket.read_internal", ticket),
-            "files": self._files(),
+            "files": list(readable_files(actor, ticket).order_by("created_at")),
             **self._related(),
         }
 
@@ -140,14 +141,6 @@ class IncidentPage:
 
     def _assignment(self) -> dict[str, str]:
         return {"team": str(self.ticket.team_id or ""), "assignee": str(self.ticket.assignee_id or "")}
-
-    def _files(self) -> list[Attachment]:
-        files = Attachment.objects.filter(
-            tenant_id=self.actor.tenant_id, ticket_id=self.ticket.pk, removed_at__isnull=True
-        )
-        if not allows(self.actor, "ticket.read_internal", self.ticket):
-            files = files.filter(audience=Audience.PUBLIC)
-        return list(files.order_by("created_at"))
 
     def _related(self) -> dict[str, Any]:
         """Watchers, links in both directions, parent and children; of other tickets only visible ones."""

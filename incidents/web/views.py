@@ -16,14 +16,15 @@ from incidents.flow import KIND
 from incidents.web import forms
 from incidents.web.actions import ACTIONS
 from incidents.web.page import IncidentPage
-from itsm.access.decide import allows, authorize, visible_to
+from itsm.access.decide import authorize, visible_to
 from itsm.doors.downloads import download_of
 from itsm.doors.problems import status_of
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Conflict, DomainError, Forbidden, NotFound
 from itsm.tickets import queue
 from itsm.tickets.commands import attach_file, refuse_unfit
-from itsm.tickets.models import Attachment, Audience, Ticket
+from itsm.tickets.files import readable_files
+from itsm.tickets.models import Ticket
 from itsm.web.pages import TenantRequest, refused, tenant_page
 from itsm.web.panes import list_url
 
@@ -143,10 +144,7 @@ def mine(request: TenantRequest) -> HttpResponse:
 def download(request: TenantRequest, number: str, file_id: UUID) -> HttpResponseBase:
     """A file of an incident, inert: saved, never shown, and without any right if a browser shows it all the same."""
     ticket = find(request.actor, number)
-    files = Attachment.objects.filter(tenant_id=request.actor.tenant_id, ticket_id=ticket.pk, removed_at__isnull=True)
-    if not allows(request.actor, "ticket.read_internal", ticket):
-        files = files.filter(audience=Audience.PUBLIC)
-    file = files.filter(pk=file_id).first()
+    file = readable_files(request.actor, ticket).filter(pk=file_id).first()
     if file is None:
         raise NotFound
     return download_of(file)

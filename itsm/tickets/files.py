@@ -15,9 +15,11 @@ from django.core.files.base import File
 from django.core.files.storage import default_storage
 from django.db.models import QuerySet
 
+from itsm.access.decide import allows
 from itsm.events.models import Event
+from itsm.kernel.actor import Actor
 from itsm.tenancy.context import tenant
-from itsm.tickets.models import Attachment, AttachmentChunk
+from itsm.tickets.models import Attachment, AttachmentChunk, Audience, Ticket
 
 _CHUNK = 1 << 20
 #: A file up to this many bytes is read back into memory, a larger one into a temporary file.
@@ -59,6 +61,14 @@ def read_chunks(attachment: Attachment) -> IO[bytes] | None:
         return None
     content.seek(0)
     return content
+
+
+def readable_files(actor: Actor, ticket: Ticket) -> QuerySet[Attachment]:
+    """The files of a ticket that the actor may read; internal ones do not exist for who reads no notes."""
+    files: QuerySet[Attachment] = Attachment.objects.filter(
+        tenant_id=actor.tenant_id, ticket_id=ticket.pk, removed_at__isnull=True
+    )
+    return files if allows(actor, "ticket.read_internal", ticket) else files.filter(audience=Audience.PUBLIC)
 
 
 class StoredContent:

@@ -13,7 +13,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from itsm.access.decide import allows, authorize
+from itsm.access.decide import authorize
 from itsm.api import queries
 from itsm.api.pagination import PAGE_PARAMETERS, Sort, paginate
 from itsm.api.parsers import JSONParser, UploadParser
@@ -23,7 +23,8 @@ from itsm.api.views.on_tickets import TicketView
 from itsm.doors.downloads import download_of
 from itsm.kernel.errors import FieldProblem, Invalid, NotFound
 from itsm.tickets.commands import attach_file, detach_file
-from itsm.tickets.models import Attachment, Audience, Ticket
+from itsm.tickets.files import readable_files
+from itsm.tickets.models import Attachment, Audience
 
 
 class NewFile(Shape):
@@ -65,15 +66,12 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
 
 
 class _FilesView(TicketView):
-    def readable(self, ticket: Ticket) -> QuerySet[Any]:
-        """The files that the actor may read; internal ones do not exist for requesters."""
-        files = Attachment.objects.filter(tenant_id=self.actor.tenant_id, ticket_id=ticket.pk, removed_at__isnull=True)
-        return files if allows(self.actor, "ticket.read_internal", ticket) else files.filter(audience=Audience.PUBLIC)
-
     def find(self, key: str, file: str) -> QuerySet[Any]:
         """The file that the address names, as a queryset of one. Raises NotFound."""
         authorize(self.actor, "ticket.read")
-        found = self.readable(queries.find_ticket(self.actor, key, self.kind)).filter(pk=queries.plain_id(file))
+        found = readable_files(self.actor, queries.find_ticket(self.actor, key, self.kind)).filter(
+            pk=queries.plain_id(file)
+        )
         if not found.exists():
             raise NotFound
         return found
@@ -102,7 +100,7 @@ class AttachmentsView(_FilesView):
 
     def get(self, request: Request, key: str) -> Response:
         authorize(self.actor, "ticket.read")
-        files = self.readable(queries.find_ticket(self.actor, key, self.kind))
+        files = readable_files(self.actor, queries.find_ticket(self.actor, key, self.kind))
         page = paginate(
             request, files, self.given, Sort("created_at", "created_at"), lambda found: list(found.values(*_COLUMNS))
         )
