@@ -18,15 +18,17 @@ Pairs = list[tuple[str, str]]
 _AGENTS_MAX = 500
 _AGENT_ROLES = [role.value for role in (Role.AGENT, Role.PROCESS_MANAGER, Role.PROCESS_OWNER)]
 
-# Every list asks for all four: written out, because building them took as long as the rows of the list.
-_TEAMS = "SELECT id, name, is_active FROM tenancy_team WHERE tenant_id = %s ORDER BY name"
-_SERVICES = "SELECT id, name, is_active FROM tickets_service WHERE tenant_id = %s ORDER BY name"
-_CATEGORIES = "SELECT id, name, parent_id, is_active FROM tickets_category WHERE tenant_id = %s"
-_AGENTS = """
-SELECT p.id, p.name FROM tenancy_person p
-WHERE p.tenant_id = %s AND p.is_active AND p.id IN (SELECT g.person_id FROM access_rolegrant g
-  WHERE g.tenant_id = p.tenant_id AND g.role = ANY (%s) AND (g.valid_until IS NULL OR g.valid_until > %s))
-ORDER BY p.name LIMIT %s
+# Every list asks for all four: written out, because building them took as long as the rows of the list, and in one, because
+# each round trip costs as much as its rows.
+_OFFERED = """
+SELECT 'team' AS what, id, name, NULL::uuid AS parent, is_active FROM tenancy_team WHERE tenant_id = %(tenant)s
+UNION ALL SELECT 'service', id, name, NULL, is_active FROM tickets_service WHERE tenant_id = %(tenant)s
+UNION ALL SELECT 'category', id, name, parent_id, is_active FROM tickets_category WHERE tenant_id = %(tenant)s
+UNION ALL (SELECT 'agent', p.id, p.name, NULL, true FROM tenancy_person p
+  WHERE p.tenant_id = %(tenant)s AND p.is_active AND p.id IN (SELECT g.person_id FROM access_rolegrant g
+    WHERE g.tenant_id = p.tenant_id AND g.role = ANY (%(roles)s) AND (g.valid_until IS NULL OR g.valid_until > %(now)s))
+  ORDER BY p.name LIMIT %(most)s)
+ORDER BY name
 """
 
 
@@ -60,19 +62,19 @@ class Choices:
     @cached_property
     def _teams(self) -> list[tuple[str, str, bool]]:
         hidden = self.actor.hidden_teams
-        return [(str(pk), name, active) for pk, name, active in self._rows(_TEAMS) if pk not in hidden]
+        return [(str(pk), name, active) for pk, name, _, active in self._offered["team"] if pk not in hidden]
 
     @cached_property
     def _agents(self) -> Pairs:
-        return [(str(pk), name) for pk, name in self._rows(_AGENTS, _AGENT_ROLES, clock.now(), _AGENTS_MAX)]
+        return [(str(pk), name) for pk, name, _, _ in self._offered["agent"]]
 
     @cached_property
     def _services(self) -> list[tuple[str, str, bool]]:
-        return [(str(pk), name, active) for pk, name, active in self._rows(_SERVICES)]
+        return [(str(pk), name, active) for pk, name, _, active in self._offered["service"]]
 
     @cached_property
     def _categories(self) -> list[tuple[str, str, bool]]:
-        rows = {pk: (name, parent, active) for pk, name, parent, active in self._rows(_CATEGORIES)}
+        rows = {pk: (name, parent, active) for pk, name, parent, active in self._offered["category"]}
 
         def path(pk: UUID) -> str:
             names: list[str] = []
@@ -84,7 +86,12 @@ class Choices:
 
         return sorted(((str(pk), path(pk), active) for pk, (_, _, active) in rows.items()), key=lambda item: item[1])
 
-    def _rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    @cached_property
+    def _offered(self) -> dict[str, list[tuple[Any, ...]]]:
+        found: dict[str, list[tuple[Any, ...]]] = {"team": [], "service": [], "category": [], "agent": []}
+        values: dict[str, Any] = {"tenant": self.actor.tenant_id, "roles": _AGENT_ROLES, "now": clock.now(), "most": _AGENTS_MAX}
         with connection.cursor() as cursor:
-            cursor.execute(statement, [self.actor.tenant_id, *values])
-            return list(cursor.fetchall())
+            cursor.execute(_OFFERED, values)
+            for what, *row in cursor.fetchall():
+                found[what].append(tuple(row))
+        return found

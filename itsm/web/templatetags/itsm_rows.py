@@ -47,6 +47,17 @@ def options(offered: Iterable[tuple[str, str, bool]]) -> SafeString:
     return SafeString("".join(written))
 
 
+@register.simple_tag
+def checks(name: str, offered: Iterable[tuple[str, str, bool]]) -> SafeString:
+    """Check boxes of one name: value, text, and whether it is ticked."""
+    written = (
+        f'<label class="check"><input type="checkbox" name="{escape(name)}" value="{escape(value)}"'
+        f"{' checked' if chosen else ''}> {escape(text)}</label>"
+        for value, text, chosen in offered
+    )
+    return SafeString("".join(written))
+
+
 class _Rows:
     """Writes rows; what is the same in all of them is looked up once."""
 

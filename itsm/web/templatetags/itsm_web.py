@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 
 from django import template
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -19,8 +20,21 @@ from itsm.tickets.kinds import KINDS, state_label
 from itsm.tickets.models import Ticket
 from itsm.web.markdown import to_html
 from itsm.web.panes import PANES
+from itsm.web.shortcuts import SHORTCUTS
 
 register = template.Library()
+
+
+@register.simple_tag(takes_context=True)
+def keys_help(context: Any) -> SafeString:
+    """The help dialog. It is on every page and the same for all who share a language: written once, not each time."""
+    return _keys_help(get_language() or "", context["actor"].shortcuts, reverse("profile"))
+
+
+@lru_cache(maxsize=256)
+def _keys_help(_language: str, single: bool, preferences: str) -> SafeString:
+    context = {"shortcuts": SHORTCUTS, "single": single, "preferences": preferences}
+    return render_to_string("itsm/parts/keys.html", context)
 
 
 @register.filter
