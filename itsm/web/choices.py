@@ -89,7 +89,12 @@ class Choices:
     @cached_property
     def _offered(self) -> dict[str, list[tuple[Any, ...]]]:
         found: dict[str, list[tuple[Any, ...]]] = {"team": [], "service": [], "category": [], "agent": []}
-        values: dict[str, Any] = {"tenant": self.actor.tenant_id, "roles": _AGENT_ROLES, "now": clock.now(), "most": _AGENTS_MAX}
+        values: dict[str, Any] = {
+            "tenant": self.actor.tenant_id,
+            "roles": _AGENT_ROLES,
+            "now": clock.now(),
+            "most": _AGENTS_MAX,
+        }
         with connection.cursor() as cursor:
             cursor.execute(_OFFERED, values)
             for what, *row in cursor.fetchall():
