@@ -20,10 +20,10 @@ from itsm.tenancy.models import Tenant
 
 TOKEN_PREFIX = "vbl_"  # noqa: S105 - what secret scanners look for, not a secret
 
-# Whoever has chosen no language or zone reads in the desk's; asking for it here saves every request a query of its own.
+# Whoever has chosen no zone reads in the desk's; asking for it here saves every request a query of its own. (A language that
+# nobody has chosen is the one that the browser asks for.)
 _PERSON = """
-p.id, p.name,
-  coalesce(nullif(p.language, ''), (SELECT d.language FROM tickets_desksettings d WHERE d.tenant_id = p.tenant_id), ''),
+p.id, p.name, p.language,
   coalesce(nullif(p.time_zone, ''), (SELECT d.time_zone FROM tickets_desksettings d WHERE d.tenant_id = p.tenant_id)),
   (SELECT coalesce(jsonb_agg(jsonb_build_array(g.role, g.process, g.team_id)), '[]'::jsonb) FROM access_rolegrant g
     WHERE g.tenant_id = p.tenant_id AND g.person_id = p.id AND (g.valid_until IS NULL OR g.valid_until > %(now)s)),
