@@ -17,6 +17,9 @@ from incidents.web.places import PLACES as INCIDENT_PLACES
 from itsm.api import idempotency
 from itsm.events.bus import Consumer, wiring
 from itsm.events.kinds import declare
+from itsm.sla import events as sla_events
+from itsm.sla import follow as sla_follow
+from itsm.sla import provision as sla_provision
 from itsm.tickets import events as ticket_events
 from itsm.tickets import files, kinds, search
 from itsm.tickets import provision as ticket_provision
@@ -25,20 +28,25 @@ from itsm.tickets.commands import erasure
 from itsm.web import panes, places
 
 #: What a new tenant gets, in this order.
-PROVISION: tuple[Callable[[UUID], None], ...] = (ticket_provision.provision, incident_provision.provision)
+PROVISION: tuple[Callable[[UUID], None], ...] = (
+    ticket_provision.provision,
+    incident_provision.provision,
+    sla_provision.provision,
+)
 
 
 def connect() -> None:
     """Connect everything. Called once per process, when Django is ready."""
     if wiring.consumers:
         return
-    declare(*ticket_events.KINDS, *incident_events.KINDS)
+    declare(*ticket_events.KINDS, *incident_events.KINDS, *sla_events.KINDS)
     kinds.register(INCIDENT)
     panes.register(INCIDENT.key, incident_pane)
     places.register(*INCIDENT_PLACES)
     ticket_telling.connect()
     incident_telling.connect()
-    # In the transaction of the change.
+    # In the transaction of the change; clocks even in its statements.
+    wiring.keep(sla_follow.follow)
     wiring.react(("ticket.commented",), reactions.resume_on_reply)
     wiring.react(
         ("incident.started", "incident.held", "incident.resumed", "incident.resolved"), reactions.cascade_to_children

@@ -15,13 +15,17 @@ Payload = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class EventKind:
-    """``required`` and ``optional`` are payload keys; ``texts`` are the fields kept beside the event, outside the payload."""
+    """``required`` and ``optional`` are payload keys; ``texts`` are the fields kept beside the event, outside the payload.
+
+    A ``quiet`` one tells something about its ticket and changes nothing of it: whoever edits the ticket is not disturbed.
+    """
 
     name: str
     required: frozenset[str] = frozenset()
     optional: frozenset[str] = frozenset()
     texts: frozenset[str] = frozenset()
     version: int = 1
+    quiet: bool = False
     upcasters: dict[int, Callable[[Payload], Payload]] = field(default_factory=dict)
 
 
@@ -45,9 +49,12 @@ def declare(*kinds: EventKind) -> None:
         KINDS[kind.name] = kind
 
 
-def kind(name: str, required: str = "", optional: str = "", texts: str = "", version: int = 1) -> EventKind:
+def kind(
+    name: str, required: str = "", optional: str = "", texts: str = "", version: int = 1, *, quiet: bool = False
+) -> EventKind:
     """Shorthand for declarations: the keys as one string, separated by blanks."""
-    return EventKind(name, frozenset(required.split()), frozenset(optional.split()), frozenset(texts.split()), version)
+    needed, allowed, beside = (frozenset(names.split()) for names in (required, optional, texts))
+    return EventKind(name, needed, allowed, beside, version=version, quiet=quiet)
 
 
 def check(name: str, payload: Payload, texts: dict[str, str]) -> EventKind:
