@@ -20,11 +20,11 @@ from itsm.tenancy.models import Tenant
 
 TOKEN_PREFIX = "vbl_"  # noqa: S105 - what secret scanners look for, not a secret
 
-# Whoever has chosen no zone reads in the desk's; asking for it here saves every request a query of its own. (A language that
+# Whoever has chosen no zone reads in the tenant's; asking for it here saves every request a query of its own. (A language that
 # nobody has chosen is the one that the browser asks for.)
 _PERSON = """
 p.id, p.name, p.language,
-  coalesce(nullif(p.time_zone, ''), (SELECT d.time_zone FROM tickets_desksettings d WHERE d.tenant_id = p.tenant_id)),
+  coalesce(nullif(p.time_zone, ''), (SELECT s.time_zone FROM tenancy_tenantsettings s WHERE s.tenant_id = p.tenant_id)),
   (SELECT coalesce(jsonb_agg(jsonb_build_array(g.role, g.process, g.team_id)), '[]'::jsonb) FROM access_rolegrant g
     WHERE g.tenant_id = p.tenant_id AND g.person_id = p.id AND (g.valid_until IS NULL OR g.valid_until > %(now)s)),
   (SELECT coalesce(jsonb_agg(t.id), '[]'::jsonb) FROM tenancy_team t

@@ -6,9 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
-from zoneinfo import available_timezones
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db.models import Q
@@ -22,6 +20,7 @@ from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Invalid, NotFound, Problems
 from itsm.kernel.texts import clean_text
 from itsm.kernel.unset import UNSET, Unset
+from itsm.tenancy.locale import check_language, check_time_zone
 from itsm.tenancy.models import Membership, Organisation, Person, Team, User
 
 #: The shape of a kind's key; which kinds there are is data of the rooms above.
@@ -72,14 +71,12 @@ def update_person(
         clean["name"] = clean_text(problems, "name", name, limit=200, required=True, line=True)
     if language is not UNSET:
         clean["language"] = language
-        if language and language not in dict(settings.LANGUAGES):
-            problems.add(
-                "language", "unknown_language", f"language must be one of {', '.join(dict(settings.LANGUAGES))}."
-            )
+        if language:
+            check_language(problems, language)
     if time_zone is not UNSET:
-        if time_zone and time_zone not in available_timezones():
-            problems.add("time_zone", "unknown_zone", "time_zone must be a name such as Europe/Berlin.")
         clean["time_zone"] = time_zone
+        if time_zone:
+            check_time_zone(problems, time_zone)
     if shortcuts is not UNSET:
         clean["shortcuts"] = shortcuts
     if split_queue is not UNSET:

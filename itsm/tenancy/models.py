@@ -40,6 +40,16 @@ class Tenant(models.Model):
         return self.slug
 
 
+class TenantSettings(TenantModel):
+    """What holds for everybody in the tenant who has chosen nothing else. One row per tenant."""
+
+    time_zone = models.CharField(max_length=64, default="UTC")
+    language = models.CharField(max_length=16, default="en")
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tenant"], name="tenant_settings_single")]
+
+
 class UserManager(BaseUserManager["User"]):
     """Looks users up by the lower-cased e-mail address, which is how it is stored."""
 

@@ -11,7 +11,7 @@ from django.test import Client
 from itsm.access.commands import create_person, create_token, invite_user
 from itsm.access.models import ApiToken, RoleGrant
 from itsm.events.models import Event
-from itsm.tenancy.models import Membership, Organisation, Person, Team, User
+from itsm.tenancy.models import Membership, Organisation, Person, Team, TenantSettings, User
 from itsm.tickets.commands import assign_ticket
 from itsm.tickets.commands.configuration import create_category, create_service
 from itsm.tickets.models import Category, DeskSettings, PriorityRule, Service
@@ -151,8 +151,10 @@ def test_desk_settings_matrix_services_and_categories(acme: Desk, browser: Brows
     with acme.inside():
         service.refresh_from_db()
         assert Category.objects.get(name="Printer").parent_id == category.pk
+        everybody = TenantSettings.objects.get()
     assert (service.name, service.is_active) == ("E-mail", False)
-    assert (desk.time_zone, desk.language, desk.reopen_days, desk.retention_days) == ("Europe/Berlin", "de", 5, None)
+    assert (everybody.time_zone, everybody.language) == ("Europe/Berlin", "de")
+    assert (desk.reopen_days, desk.retention_days) == (5, None)
     assert rule.priority == 4
     assert kinds(acme, "settings.", "priority_rule.", "service.", "category.") == [
         "settings.changed",
