@@ -219,6 +219,19 @@ def test_every_declared_kind_is_emitted() -> None:
     assert set(KINDS) - used == set(NOT_EMITTED), "a kind that nobody writes is declared, or an excuse is not needed"
 
 
+def test_every_optional_key_is_written_somewhere() -> None:
+    """A key that nobody writes is a promise to consumers which is never kept."""
+    written: dict[str, set[str]] = {}
+    for kind, call, place in emitted():
+        assert all(word.arg is not None for word in call.keywords), (
+            f"{place}: name the keys, so that this test can read them"
+        )
+        written.setdefault(kind, set()).update(word.arg for word in call.keywords if word.arg)
+    dead = {kind: sorted(KINDS[kind].optional - keys) for kind, keys in written.items() if KINDS[kind].optional - keys}
+    assert dead == {}
+    assert {kind for kind, keys in written.items() if KINDS[kind].texts and "texts" not in keys} == set()
+
+
 def test_only_commands_change_what_belongs_to_a_tenant() -> None:
     """A change without an event is missing in the log. Whoever writes rows beside commands has a reason."""
     found = {
