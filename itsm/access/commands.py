@@ -100,16 +100,47 @@ def update_person(
 
 
 def invite_user(*, actor: Actor, person_id: UUID, user: User) -> Membership:
-    """Let a user sign in as this person. A user is one person per tenant; the other way round as well."""
+    """Let a user sign in as this person, for the first time or again. One person per user and tenant, and one user per person."""
     with unit_of_work(actor) as work:
         authorize(actor, "person.manage")
         person = _person(person_id)
-        taken = Membership.objects.filter(tenant_id=actor.tenant_id)
-        if taken.filter(user_id=user.pk).exists() or taken.filter(person_id=person.pk).exists():
+        there = Membership.objects.select_for_update().filter(tenant_id=actor.tenant_id)
+        membership: Membership | None = there.filter(user_id=user.pk, person_id=person.pk).first()
+        if membership is not None and not membership.is_lasting:
+            membership.is_active, membership.valid_until = True, None
+            work.changed(membership, "is_active", "valid_until")
+            work.emit("membership.resumed", person=person.pk, user=user.pk)
+            return membership
+        if there.filter(Q(user_id=user.pk) | Q(person_id=person.pk)).exists():
             raise Invalid.one("user", "taken", "This user or this person has a membership already.")
         membership = Membership(tenant_id=actor.tenant_id, user_id=user.pk, person_id=person.pk)
         work.add(membership)
         work.emit("membership.created", person=person.pk, user=user.pk)
+    return membership
+
+
+def end_membership(*, actor: Actor, person_id: UUID, at: datetime | None = None) -> Membership:
+    """Let a person no longer sign in here, from now on or from ``at`` on; the tokens rest as well.
+
+    Unlike a disabled person it stays a requester whom others may name. invite_user() undoes it. Raises Invalid for oneself,
+    for the last lasting admin, for who cannot sign in anyway, and for an ``at`` that has passed.
+    """
+    with unit_of_work(actor) as work:
+        authorize(actor, "person.manage")
+        person = _person(person_id)
+        if person.pk == actor.person_id:
+            raise Invalid.one("person", "yourself", "You cannot end your own membership. Ask another admin.")
+        if at is not None and at <= work.now:
+            raise Invalid.one("at", "in_the_past", "The end must be in the future; without one it ends at once.")
+        keep_a_lasting_admin("person", work.now, person_id=person.pk)
+        mine = Membership.objects.select_for_update().filter(tenant_id=actor.tenant_id, person_id=person.pk)
+        membership: Membership | None = mine.first()
+        if membership is None or (not membership.is_active and at is not None):
+            raise Invalid.one("person", "not_a_member", f"{person.name} cannot sign in. Invite the person first.")
+        if membership.is_active and (at is None or membership.valid_until != at):
+            membership.is_active, membership.valid_until = at is not None, at
+            work.changed(membership, "is_active", "valid_until")
+            work.emit("membership.ended", person=person.pk, user=membership.user_id, valid_until=at)
     return membership
 
 
@@ -187,12 +218,13 @@ def keep_a_lasting_admin(
 ) -> None:
     """Raise Invalid when nobody would be left who can give roles for good, without this grant or this person.
 
-    An admin's role with an end does not count: on the day it ends, nobody could give one.
+    A role or a membership with an end does not count: on the day it ends, nobody could give one.
     """
     lasting = RoleGrant.objects.valid(now).filter(role=Role.TENANT_ADMIN, valid_until__isnull=True)
     # All are locked, in one order, and looked at afterwards: two admins who end each other at once must not both succeed.
     list(lasting.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True))
-    able = lasting.filter(person__is_active=True, person__erased_at__isnull=True)
+    members = Membership.objects.filter(is_active=True, valid_until__isnull=True).values("person_id")
+    able = lasting.filter(person__is_active=True, person__erased_at__isnull=True, person_id__in=members)
     ends = able.filter(Q(pk=grant_id) | Q(person_id=person_id))
     if ends.exists() and not able.exclude(Q(pk=grant_id) | Q(person_id=person_id)).exists():
         raise Invalid.one(field, "last_admin", "This is the last tenant admin. Make somebody else one first.")

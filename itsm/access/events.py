@@ -8,6 +8,9 @@ KINDS = (
     kind("person.disabled", "person"),
     kind("person.enabled", "person"),
     kind("membership.created", "person user"),
+    # At once, or at ``valid_until``; inviting again resumes it.
+    kind("membership.ended", "person user", "valid_until"),
+    kind("membership.resumed", "person user"),
     kind("grant.given", "person role", "process team valid_until"),
     kind("grant.withdrawn", "person role", "process team"),
     kind("token.created", "token person scopes", "expires_at"),

@@ -154,6 +154,15 @@ class Membership(TenantModel):
             models.UniqueConstraint(fields=["tenant", "user_id"], name="membership_user"),
             models.UniqueConstraint(fields=["tenant", "person"], name="membership_person"),
         ]
+        verbose_name_plural = _("memberships")
+
+    def __str__(self) -> str:
+        return str(self.person)
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it holds and has no end."""
+        return self.is_active and self.valid_until is None
 
 
 class Team(TenantModel):

@@ -40,6 +40,7 @@ class Migration(migrations.Migration):
                 "constraints": [models.UniqueConstraint(fields=("tenant",), name="tenant_settings_single")],
             },
         ),
+        migrations.AlterModelOptions(name="membership", options={"verbose_name_plural": "memberships"}),
         # The reconciler gives empty tables their key after migrating; this one will have rows by then.
         migrations.RunSQL(
             "ALTER TABLE tenancy_tenantsettings DROP CONSTRAINT tenancy_tenantsettings_pkey, "
