@@ -135,6 +135,9 @@ def test_desk_settings_matrix_services_and_categories(acme: Desk, browser: Brows
     data = {"time_zone": "Europe/Berlin", "language": "de", "reopen_days": "5", "auto_close_days": "0"}
     data |= {"retention_days": "", "attachment_max_bytes": "1000"}
     assert change(admin, "tickets/desksettings", desk.pk, **data).status_code == 302
+    assert change(admin, "tickets/desksettings", desk.pk, **{**data, "language": "xx"}).status_code == 200
+    for client, place in ((browser("auditor"), f"{desk.pk}/change/"), (admin, f"{desk.pk}/change/"), (admin, "")):
+        assert "Europe/Berlin" in text(client.get(f"/t/acme/admin/tickets/desksettings/{place}"))
     bad = change(admin, "tickets/desksettings", desk.pk, **{**data, "reopen_days": "400"})
     assert bad.status_code == 400
     assert "from 0 to 365" in text(bad)

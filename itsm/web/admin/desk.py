@@ -10,7 +10,6 @@ from django.db.models import Model
 from django.utils.translation import gettext_lazy as _
 
 from itsm.kernel.actor import Actor
-from itsm.tenancy.context import current_tenant_id
 from itsm.tenancy.models import TenantSettings
 from itsm.tickets.commands import configuration
 from itsm.tickets.models import Category, DeskSettings, PriorityRule, Service
@@ -28,12 +27,12 @@ class DeskSettingsForm(CommandModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        everybody = _for_everybody()
+        everybody = _for_everybody(self.instance)
         self.initial.update(time_zone=everybody.time_zone, language=everybody.language)
 
 
-def _for_everybody() -> TenantSettings:
-    found: TenantSettings = TenantSettings.objects.get(tenant_id=current_tenant_id())
+def _for_everybody(desk: Any) -> TenantSettings:
+    found: TenantSettings = TenantSettings.objects.get(tenant_id=desk.tenant_id)
     return found
 
 
@@ -59,11 +58,11 @@ class DeskSettingsAdmin(CommandAdmin):
 
     @admin.display(description=_("Time zone"))
     def time_zone(self, row: DeskSettings) -> str:
-        return _for_everybody().time_zone
+        return _for_everybody(row).time_zone
 
     @admin.display(description=_("Language"))
     def language(self, row: DeskSettings) -> str:
-        return _for_everybody().language
+        return _for_everybody(row).language
 
     def update(self, actor: Actor, row: Any, data: dict[str, Any]) -> None:
         configuration.update_settings(actor=actor, **data)
