@@ -170,18 +170,7 @@ def grant_role(
     valid_until: datetime | None = None,
 ) -> RoleGrant:
     """Give a role. Manager and owner name their process; an agent may be a member of a team. Giving it twice is once."""
-    problems = Problems()
-    if role not in GRANTABLE:
-        problems.add("role", "unknown_role", f"role must be one of {', '.join(GRANTABLE)}.")
-    elif (Role(role) in PER_PROCESS) != bool(process):
-        problems.add(
-            "process", "process_mismatch", "process_manager and process_owner name a process; other roles do not."
-        )
-    elif process is not None and not _PROCESS.fullmatch(process):
-        problems.add("process", "unknown_process", "process is the key of a kind of ticket, such as incident.")
-    elif team_id is not None and Role(role) not in PER_TEAM:
-        problems.add("team", "team_mismatch", "Only the agent role may be granted for a team.")
-    problems.raise_if_any()
+    _refuse_mismatch(role, process, team_id)
     with unit_of_work(actor) as work:
         authorize(actor, "grant.manage")
         if valid_until is not None and valid_until <= work.now:
@@ -211,6 +200,20 @@ def grant_role(
             work.changed(grant, "valid_until")
         work.emit("grant.given", person=person.pk, role=role, process=process, team=team_id, valid_until=valid_until)
     return grant
+
+
+def _refuse_mismatch(role: str, process: str | None, team_id: UUID | None) -> None:
+    """Raise Invalid for a role that cannot be granted, or not for what it is to be granted for."""
+    if role not in GRANTABLE:
+        raise Invalid.one("role", "unknown_role", f"role must be one of {', '.join(GRANTABLE)}.")
+    if (Role(role) in PER_PROCESS) != bool(process):
+        raise Invalid.one(
+            "process", "process_mismatch", "process_manager and process_owner name a process; other roles do not."
+        )
+    if process is not None and not _PROCESS.fullmatch(process):
+        raise Invalid.one("process", "unknown_process", "process is the key of a kind of ticket, such as incident.")
+    if team_id is not None and Role(role) not in PER_TEAM:
+        raise Invalid.one("team", "team_mismatch", "Only the agent role may be granted for a team.")
 
 
 def keep_a_lasting_admin(
