@@ -94,16 +94,10 @@ def _json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
-def signed_in(tenant_id: UUID, user_id: UUID) -> tuple[Actor, Preferences] | None:
-    """The signed-in user inside this tenant, and what pages are to look like; None without a valid membership."""
+def member_of_user(tenant_id: UUID, user_id: UUID) -> tuple[Actor, Preferences] | None:
+    """The user as an actor inside this tenant, with how he likes the pages; None without a valid membership."""
     row = _row(_OF_USER, tenant=tenant_id, user=user_id)
     return None if row is None else (_actor(tenant_id, row), Preferences(*row[6:]))
-
-
-def actor_of_user(tenant_id: UUID, user_id: UUID) -> Actor | None:
-    """The signed-in user inside this tenant; None without a valid membership."""
-    found = signed_in(tenant_id, user_id)
-    return found and found[0]
 
 
 def new_secret() -> tuple[str, str, bytes]:

@@ -18,7 +18,7 @@ from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 
 from itsm.access import limits
-from itsm.access.actors import actor_of_token, signed_in, tenant_of_token
+from itsm.access.actors import actor_of_token, member_of_user, tenant_of_token
 from itsm.doors.problems import problem_response
 from itsm.doors.sizes import UPLOAD_MAX_BYTES, TooLarge, refuse_oversize
 from itsm.events.write import record_refusal
@@ -198,7 +198,7 @@ class TenantMiddleware:
             return actor_of_token(found.pk, secret) if secret else None
         if not request.user.is_authenticated:
             return None
-        member = signed_in(found.pk, request.user.pk)
+        member = member_of_user(found.pk, request.user.pk)
         if member is None:
             return None
         actor, request.preferences = member  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from itsm.access.actors import actor_of_token, actor_of_user, tenants_of_user
+from itsm.access.actors import actor_of_token, member_of_user, tenants_of_user
 from itsm.access.commands import create_person, end_membership, grant_role, invite_user
 from itsm.access.invitations import invite_person
 from itsm.events.models import Event
@@ -20,7 +20,7 @@ from tests.factories import Desk
 def signs_in(desk: Desk, name: str) -> tuple[bool, bool]:
     """Whether the person's login opens the tenant, and whether the tenant is offered to it."""
     user = desk.users[name]
-    opened = actor_of_user(desk.tenant.pk, user.pk) is not None
+    opened = member_of_user(desk.tenant.pk, user.pk) is not None
     return opened, desk.tenant.pk in {tenant_id for tenant_id, _, _ in tenants_of_user(user.pk)}
 
 
