@@ -14,21 +14,26 @@ from incidents import telling as incident_telling
 from incidents.kind import INCIDENT
 from incidents.web.page import incident_pane
 from incidents.web.places import PLACES as INCIDENT_PLACES
+from itsm.access import events as access_events
+from itsm.access import watching
 from itsm.api import idempotency
 from itsm.events.bus import Consumer, wiring
-from itsm.events.kinds import declare
+from itsm.events.kinds import OF_THE_LOG, declare
 from itsm.sla import events as sla_events
 from itsm.sla import follow as sla_follow
 from itsm.sla import provision as sla_provision
+from itsm.tenancy import provision as tenancy_provision
+from itsm.tickets import chains, files, kinds, search
 from itsm.tickets import events as ticket_events
-from itsm.tickets import files, kinds, search
 from itsm.tickets import provision as ticket_provision
 from itsm.tickets import telling as ticket_telling
 from itsm.tickets.commands import erasure
+from itsm.tickets.models import Watcher
 from itsm.web import panes, places
 
 #: What a new tenant gets, in this order.
 PROVISION: tuple[Callable[[UUID], None], ...] = (
+    tenancy_provision.provision,
     ticket_provision.provision,
     incident_provision.provision,
     sla_provision.provision,
@@ -39,7 +44,9 @@ def connect() -> None:
     """Connect everything. Called once per process, when Django is ready."""
     if wiring.consumers:
         return
-    declare(*ticket_events.KINDS, *incident_events.KINDS, *sla_events.KINDS)
+    declare(*OF_THE_LOG, *access_events.KINDS, *ticket_events.KINDS, *incident_events.KINDS, *sla_events.KINDS)
+    watching.connect(Watcher.objects)
+    wiring.bare_tickets = chains.bare_tickets
     kinds.register(INCIDENT)
     panes.register(INCIDENT.key, incident_pane)
     places.register(*INCIDENT_PLACES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -48,6 +48,8 @@ class Wiring:
     rules: list[tuple[tuple[str, ...], Subscriber]] = field(default_factory=list)
     consumers: dict[str, Consumer] = field(default_factory=dict)
     guards: list[Guard] = field(default_factory=list)
+    #: Answers the ids of tickets that remember events of which none is there. For verification, inside the tenant.
+    bare_tickets: Callable[[], Iterable[UUID]] = lambda: ()
     #: Called after commit with the tenant: the fast path to the relay. The sweep does not need it.
     wake_relay: Callable[[UUID], Any] = lambda _tenant_id: None
     #: Called after the relay sealed a batch, with the seconds since the oldest of its events was written.

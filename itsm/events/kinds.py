@@ -29,7 +29,7 @@ class EventKind:
     upcasters: dict[int, Callable[[Payload], Payload]] = field(default_factory=dict)
 
 
-#: Filled by declare(), one call per practice, at import of its ``events`` module.
+#: Filled by declare(), once per process, by config/wiring.py.
 KINDS: dict[str, EventKind] = {}
 
 
@@ -83,24 +83,10 @@ def current(name: str, version: int, payload: Payload) -> Payload:
     return payload
 
 
-declare(
+#: What the log begins with and what it writes by itself. All other kinds stand in the ``events`` module of their room or practice.
+OF_THE_LOG = (
     kind("access.refused", "action code", "subject context"),
     kind("tenant.created", "slug"),
-    kind("person.created", "person", "organisation"),
-    kind("person.changed", "person fields"),
-    kind("person.disabled", "person"),
-    kind("person.enabled", "person"),
-    kind("person.erased", "person removed"),
-    kind("membership.created", "person user"),
-    kind("grant.given", "person role", "process team valid_until"),
-    kind("grant.withdrawn", "person role", "process team"),
-    kind("token.created", "token person scopes", "expires_at"),
-    kind("token.revoked", "token person"),
-    kind("team.created", "team", "restricted"),
-    kind("team.changed", "team fields"),
-    kind("organisation.created", "organisation"),
-    kind("organisation.changed", "organisation fields"),
     # A chain of automatic reactions reached the cap; ``event`` is its last link, ``reaction`` what did not run.
     kind("reaction.stopped", "reaction event depth"),
-    kind("texts.retired", "tickets before"),
 )

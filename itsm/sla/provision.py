@@ -7,7 +7,7 @@ from uuid import UUID
 
 from itsm.kernel import clock
 from itsm.sla.models import Metric, SlaCalendar, SlaCalendarVersion, SlaPolicy, SlaPolicyVersion
-from itsm.tickets.models import DeskSettings
+from itsm.tenancy.models import TenantSettings
 
 ALWAYS, OFFICE = "24x7", "Office hours"
 _OFFICE_HOURS = {day: [["09:00", "17:00"]] for day in ("mon", "tue", "wed", "thu", "fri")}
@@ -60,4 +60,4 @@ def _calendar(tenant_id: UUID, name: str, hours: dict[str, Any]) -> UUID:
 
 
 def _zone(tenant_id: UUID) -> str:
-    return DeskSettings.objects.filter(tenant_id=tenant_id).values_list("time_zone", flat=True).first() or "UTC"
+    return TenantSettings.objects.filter(tenant_id=tenant_id).values_list("time_zone", flat=True).first() or "UTC"

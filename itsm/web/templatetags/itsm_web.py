@@ -29,7 +29,7 @@ register = template.Library()
 @register.simple_tag(takes_context=True)
 def keys_help(context: Any) -> SafeString:
     """The help dialog. It is on every page and the same for all who share a language: written once, not each time."""
-    return _keys_help(get_language() or "", context["actor"].shortcuts, reverse("profile"))
+    return _keys_help(get_language() or "", context["preferences"].shortcuts, reverse("profile"))
 
 
 @lru_cache(maxsize=256)

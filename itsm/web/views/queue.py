@@ -112,7 +112,7 @@ def _whole(request: TenantRequest) -> HttpResponse:
         "first_url": _with(request.GET, after="") if query.after else "",
         "given_view": query.view,
         "exports": allows(request.actor, "ticket.export"),
-        "split": request.actor.split_queue or OPEN in request.GET,
+        "split": request.preferences.split_queue or OPEN in request.GET,
     }
     return render(request, "itsm/queue.html", context, status=400 if problems else context["pane_status"])
 
