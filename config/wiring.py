@@ -12,6 +12,8 @@ from incidents import provision as incident_provision
 from incidents import reactions
 from incidents import telling as incident_telling
 from incidents.kind import INCIDENT
+from incidents.web.actions import REFUSALS as INCIDENT_REFUSALS
+from incidents.web.actions import VERBS as INCIDENT_VERBS
 from incidents.web.page import incident_pane
 from incidents.web.places import PLACES as INCIDENT_PLACES
 from itsm.api import idempotency
@@ -22,7 +24,7 @@ from itsm.tickets import files, kinds, search
 from itsm.tickets import provision as ticket_provision
 from itsm.tickets import telling as ticket_telling
 from itsm.tickets.commands import erasure
-from itsm.web import panes, places
+from itsm.web import panes, places, refusals
 
 #: What a new tenant gets, in this order.
 PROVISION: tuple[Callable[[UUID], None], ...] = (ticket_provision.provision, incident_provision.provision)
@@ -36,6 +38,7 @@ def connect() -> None:
     kinds.register(INCIDENT)
     panes.register(INCIDENT.key, incident_pane)
     places.register(*INCIDENT_PLACES)
+    refusals.register(INCIDENT_VERBS, INCIDENT_REFUSALS)
     ticket_telling.connect()
     incident_telling.connect()
     # In the transaction of the change.

@@ -1,4 +1,4 @@
-"""The shell: signing in, choosing an organisation, the queue, one's own requests, profile and tokens."""
+"""The shell: signing in, choosing a service desk, the queue, one's own requests, profile and tokens."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def text(response: Any) -> str:
     return str(response.content.decode())
 
 
-def test_sign_in_leads_to_the_one_organisation_and_out_again(acme: Desk) -> None:
+def test_sign_in_leads_to_the_one_desk_and_out_again(acme: Desk) -> None:
     client = Client(enforce_csrf_checks=True)
     door = client.get(f"{acme.prefix}/queue/")
     assert (door.status_code, door["Location"]) == (302, "/accounts/login/?next=/t/acme/queue/")
@@ -58,7 +58,7 @@ def test_the_way_back_stays_on_this_site(acme: Desk, target: str) -> None:
     assert Client().post("/accounts/login/", data)["Location"] == "/"
 
 
-def test_a_user_of_two_organisations_chooses_and_switches(acme: Desk, globex: Desk, browser: Browser) -> None:
+def test_a_user_of_two_desks_chooses_and_switches(acme: Desk, globex: Desk, browser: Browser) -> None:
     user = acme.users["agent"]
     person = create_person(actor=globex.system, name="Double", email="double@globex.example")
     invite_user(actor=globex.system, person_id=person.pk, user=user)

@@ -74,7 +74,7 @@ class TokenForm(CommandForm):
 @tenant_page
 @require_http_methods(["GET", "HEAD", "POST"])
 def profile(request: TenantRequest) -> HttpResponseBase:
-    """One's own preferences in this organisation."""
+    """One's own preferences in this tenant."""
     person = get_object_or_404(Person, pk=request.actor.person_id)
     if request.method != "POST":
         initial = {
