@@ -58,7 +58,10 @@ def tickets_csv(*, actor: Actor, query: QueueQuery) -> IO[bytes]:
     tickets = told_placement(actor, tickets)
     if tickets[ROWS_MAX : ROWS_MAX + 1].exists():
         raise Invalid.one(
-            "view", "too_many", f"A file holds at most {ROWS_MAX} tickets. Filter more, or page through the API."
+            "view",
+            "too_many",
+            f"A file holds at most {ROWS_MAX} tickets. Filter more, or page through the API.",
+            limit=ROWS_MAX,
         )
     names = list(_COLUMNS)
     file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - whoever sends it closes it

@@ -243,7 +243,7 @@ def _one_of(field: str, ids: Ids) -> Q:
 def _split(problems: Problems, name: str, values: Sequence[str]) -> list[str]:
     parts = [part.strip() for value in values for part in value.split(",") if part.strip()]
     if len(parts) > _VALUES_MAX:
-        problems.add(name, "too_many", f"{name} takes at most {_VALUES_MAX} values.")
+        problems.add(name, "too_many", f"{name} takes at most {_VALUES_MAX} values.", limit=_VALUES_MAX)
         return []
     return list(dict.fromkeys(parts))
 
@@ -255,14 +255,15 @@ def _last(values: Sequence[str]) -> str:
 def _choices(problems: Problems, name: str, values: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
     for value in values:
         if value not in known:
-            problems.add(name, "unknown_value", f"{value[:40]} is not one of {', '.join(known)}.")
+            choices = ", ".join(known)
+            problems.add(name, "unknown_value", f"{value[:40]} is not one of {choices}.", known=choices)
     return tuple(value for value in values if value in known)
 
 
 def _choice(problems: Problems, name: str, values: Sequence[str], known: Sequence[str]) -> str:
     chosen = _choices(problems, name, values, known)
     if len(values) > 1:
-        problems.add(name, "too_many", f"{name} takes one value.")
+        problems.add(name, "too_many", f"{name} takes one value.", limit=1)
     return chosen[0] if chosen else ""
 
 
@@ -271,8 +272,8 @@ def _states(problems: Problems, values: Sequence[str]) -> tuple[tuple[str, int],
     for value in values:
         named = states_called(value)
         if not named:
-            known = sorted({state.key for kind in KINDS.values() for state in kind.flow.states.values()})
-            problems.add("state", "unknown_value", f"{value[:40]} is not one of {', '.join(known)}.")
+            known = ", ".join(sorted({state.key for kind in KINDS.values() for state in kind.flow.states.values()}))
+            problems.add("state", "unknown_value", f"{value[:40]} is not one of {known}.", known=known)
         found.extend(named)
     return tuple(found)
 
@@ -317,7 +318,8 @@ def _sort(problems: Problems, value: str) -> str:
         return "priority"
     if value not in SORTS:
         known = ", ".join(name for name in SORTS if not name.startswith("-"))
-        problems.add("sort", "unknown_value", f"sort takes one of {known}, with - in front for downwards.")
+        detail = f"sort takes one of {known}, with - in front for downwards."
+        problems.add("sort", "unknown_value", detail, known=known)
         return "priority"
     return value
 
@@ -326,6 +328,6 @@ def _limit(problems: Problems, value: str) -> int:
     if not value:
         return PAGE
     if not (value.isascii() and value.isdigit() and len(value) <= 9 and 1 <= int(value) <= PAGE_MAX):
-        problems.add("limit", "out_of_range", f"limit is a number from 1 to {PAGE_MAX}.")
+        problems.add("limit", "out_of_range", f"limit is a number from 1 to {PAGE_MAX}.", low=1, high=PAGE_MAX)
         return PAGE
     return int(value)

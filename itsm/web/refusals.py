@@ -71,6 +71,14 @@ _OTHER: dict[str, str] = {
     "unknown_zone": gettext_noop("Choose a time zone such as Europe/Berlin."),
     "yourself": gettext_noop("You cannot do this to yourself. Ask another admin."),
 }
+#: The same for those that name values, where the command handed them over.
+_EXACT: dict[str, str] = {
+    "out_of_range": gettext_noop("Give a number from %(low)s to %(high)s."),
+    "too_large": gettext_noop("The file has %(size)s bytes; %(limit)s fit."),
+    "too_long": gettext_noop("This text has %(length)s characters; %(limit)s fit."),
+    "too_many": gettext_noop("At most %(limit)s are possible here."),
+    "unknown_value": gettext_noop("Possible here: %(known)s."),
+}
 _ENDED = gettext_noop("This ticket has ended and cannot be changed. Open a follow-up instead.")
 #: What pages call the verbs, and what they say of one that a state refuses for a reason of its own. Filled by practices.
 _VERBS: dict[str, _StrOrPromise] = {}
@@ -93,6 +101,9 @@ def codes() -> frozenset[str]:
 
 def problem_text(problem: FieldProblem) -> str:
     """What is wrong with one input, for whoever reads the page."""
+    if problem.values and problem.code in _EXACT:
+        exact = _EXACT[problem.code]
+        return problem.detail if _(exact) == exact else _(exact) % problem.values
     return _worded(problem.code, problem.detail)
 
 

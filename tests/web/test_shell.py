@@ -264,8 +264,8 @@ def test_unknown_pages_and_too_large_forms_have_a_page(acme: Desk, browser: Brow
     large = agent.post(
         f"{acme.prefix}/incidents/new/", f"title={'x' * 2_100_000}", content_type="application/x-www-form-urlencoded"
     )
-    assert large.status_code == 400
-    assert "cannot be read" in text(large)
+    assert large.status_code == 413
+    assert "This is too large" in text(large)
 
 
 def test_the_password_page_changes_it(acme: Desk, browser: Browser) -> None:
