@@ -25,6 +25,8 @@ from itsm.web.pages import TenantRequest, patch_part, tenant_page, wants_part, w
 from itsm.web.panes import BACK, OPEN, PANES, list_url
 from itsm.web.refusals import problem_text
 
+#: Asks for the filter form, which stays open for as long as a filter is in force.
+FILTERS = "filters"
 _ROW = ("requester", "opened_by", "assignee", "team", "service", "category")
 
 
@@ -101,7 +103,9 @@ def _whole(request: TenantRequest) -> HttpResponse:
         "problems": problems,
         "views": views,
         "columns": _columns(request, query),
-        "filters": _filters(request, query, given),
+        # Whoever narrows the list needs it; for everybody else, what it offers would be the larger part of the page.
+        "filters": _filters(request, query, given) if filtered or FILTERS in request.GET else None,
+        "filters_url": _with(request.GET, **{FILTERS: "1"}),
         "filtered": filtered,
         "total": _total(named if named is not None and not filtered else queue.count(request.actor, query)),
         "next_url": _with(request.GET, after=page.next) if page.next else "",
