@@ -118,9 +118,12 @@ def test_a_page_asks_the_person_then_the_browser_then_the_desk(
     assert f'<html lang="{read}"' in page
 
 
-def test_a_desk_whose_language_is_not_offered_reads_as_the_installation(acme: Desk, browser: Browser) -> None:
+def test_a_desk_whose_language_is_not_offered_any_more_reads_as_the_installation(
+    acme: Desk, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with acme.inside():
-        update_settings(actor=acme.system, language="tlh")
+        update_settings(actor=acme.system, language="de")
+    monkeypatch.setattr(settings, "LANGUAGES", [("en", "English")])
     assert '<html lang="en"' in browser("requester").get("/t/acme/profile/").content.decode()
 
 
