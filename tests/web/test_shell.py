@@ -249,6 +249,14 @@ def test_a_bad_token_is_not_made(acme: Desk, browser: Browser, data: dict[str, A
         assert ApiToken.objects.count() == 0
 
 
+def test_a_token_form_without_anything_in_it_is_told_what_is_missing(acme: Desk, browser: Browser) -> None:
+    answer = browser("agent").post(f"{acme.prefix}/tokens/", {})
+    assert answer.status_code == 400
+    assert text(answer).count("This field is required.") == 2
+    with acme.inside():
+        assert not ApiToken.objects.exists()
+
+
 def test_another_tenants_token_cannot_be_revoked(acme: Desk, globex: Desk, browser: Browser) -> None:
     token, _ = create_token(actor=globex.actor("agent"), name="theirs", scopes=["incidents:read"])
     assert browser("admin").post(f"{acme.prefix}/tokens/{token.pk}/revoke/").status_code == 404
