@@ -12,6 +12,8 @@ from incidents import provision as incident_provision
 from incidents import reactions
 from incidents import telling as incident_telling
 from incidents.kind import INCIDENT
+from incidents.web.actions import REFUSALS as INCIDENT_REFUSALS
+from incidents.web.actions import VERBS as INCIDENT_VERBS
 from incidents.web.page import incident_pane
 from incidents.web.places import PLACES as INCIDENT_PLACES
 from itsm.access import events as access_events
@@ -29,7 +31,7 @@ from itsm.tickets import provision as ticket_provision
 from itsm.tickets import telling as ticket_telling
 from itsm.tickets.commands import erasure
 from itsm.tickets.models import Watcher
-from itsm.web import panes, places
+from itsm.web import panes, places, refusals
 
 #: What a new tenant gets, in this order.
 PROVISION: tuple[Callable[[UUID], None], ...] = (
@@ -50,6 +52,7 @@ def connect() -> None:
     kinds.register(INCIDENT)
     panes.register(INCIDENT.key, incident_pane)
     places.register(*INCIDENT_PLACES)
+    refusals.register(INCIDENT_VERBS, INCIDENT_REFUSALS)
     ticket_telling.connect()
     incident_telling.connect()
     # In the transaction of the change; clocks even in its statements.

@@ -30,7 +30,8 @@ from itsm.tenancy.context import tenant
 from itsm.tenancy.lookup import active_tenant
 from itsm.tenancy.models import Tenant
 from itsm.tickets.files import StoredContent
-from itsm.web.errors import error_page
+from itsm.web.errors import error_page, too_large
+from itsm.web.language import language_of
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class BodySizeMiddleware:
                 request, ACCOUNT_MAX_BYTES if request.path_info.startswith("/accounts/") else UPLOAD_MAX_BYTES
             )
         except TooLarge as error:
-            return problem_response(request, 413, error.code, error.detail)
+            return too_large(request, error)
         return self.get_response(request)
 
 
@@ -148,7 +149,7 @@ class TenantMiddleware:
             actor = replace(actor, request_id=request.request_id)  # type: ignore[attr-defined]
             request.actor = actor  # type: ignore[attr-defined]
             note(actor_id=str(actor.person_id))
-            with translation.override(actor.language or translation.get_language() or "en"), _zone(actor):
+            with translation.override(language_of(request, actor)), _zone(actor):
                 response = self._refuse_haste(request, actor) or self.get_response(request)
             if response.status_code >= 400:
                 transaction.set_rollback(True)
@@ -210,7 +211,7 @@ class TenantMiddleware:
         if is_api:
             if known:
                 return problem_response(
-                    request, 404, "not_found", "There is no such organisation, or you are not in it."
+                    request, 404, "not_found", "There is no such service desk, or you are not in it."
                 )
             response = problem_response(
                 request, 401, "not_authenticated", "Send a valid token: Authorization: Bearer vbl_…"

@@ -183,7 +183,7 @@ class Check:
             expect(line in metrics, f"/metrics does not say {line}:\n{metrics[:2000]}")
         outside = self.engine.run("curl", "-sSi", f"http://127.0.0.1:{self.engine.port}/metrics").stdout
         expect(" 404 " in outside[:20], "/metrics is open to others")
-        say(f"organisation, token, incident over HTTP; the worker had indexed it after {took:.1f} s")
+        say(f"tenant, token, incident over HTTP; the worker had indexed it after {took:.1f} s")
         return incident, word
 
     def quiet(self) -> None:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from itsm.tickets.kinds import KINDS, state_label
 from itsm.tickets.lines import Line
 from itsm.tickets.models import Ticket
+from itsm.tickets.placement import placement_hidden
 from itsm.web.panes import PANES
 from itsm.web.templatetags.itsm_web import times
 
@@ -63,7 +64,7 @@ class _Rows:
 
     def __init__(self, context: Any, *, own: bool, split: bool) -> None:
         self.own, self.split = own, split
-        self.hidden = context["actor"].hidden_teams
+        self.actor = context["actor"]
         self.open_number = context.get("open_number", "")
         self.here = f"{escape(here)}&amp;" if (here := context.get("here", "")) else ""
         self.pages = {key: escape(reverse(kind.page, args=[_ANY_NUMBER])) for key, kind in KINDS.items()}
@@ -98,7 +99,7 @@ class _Rows:
 
     def _whose(self, ticket: Line | Ticket) -> str:
         shown = ""
-        if ticket.team_id not in self.hidden:
+        if not placement_hidden(self.actor, ticket.team_id):
             assignee = _bdi(ticket.assignee) or f'<span class="dim">{self.unassigned}</span>'
             shown = f'<span>{assignee}</span>\n<span class="dim">{_bdi(ticket.team)}</span>'
         due = self.time(ticket.due_at) if ticket.due_at else ""
