@@ -51,8 +51,10 @@ LEFT JOIN tickets_category category ON category.tenant_id = t.tenant_id AND cate
 _HERE = "t.tenant_id = current_setting('itsm.tenant')::uuid"
 
 GET = f"SELECT {COLUMNS} {_SOURCES} WHERE {_HERE} AND t.kind = 'incident' AND t.id = {{ticket}}::uuid"
-LOCK = f"{GET} FOR UPDATE OF t"
-CHILDREN = "SELECT id FROM tickets_ticket t WHERE " + _HERE + " AND parent_id = {ticket}::uuid ORDER BY id FOR UPDATE"
+LOCK = f"{GET} FOR NO KEY UPDATE OF t"
+CHILDREN = (
+    "SELECT id FROM tickets_ticket t WHERE " + _HERE + " AND parent_id = {ticket}::uuid ORDER BY id FOR NO KEY UPDATE"
+)
 
 #: Joined after the page is chosen: fifty names are looked up, not thousands.
 _PAGE = f"SELECT {COLUMNS} {_SOURCES}".replace("FROM tickets_ticket t", "FROM chosen t")
