@@ -17,12 +17,14 @@ from incidents.web.places import PLACES as INCIDENT_PLACES
 from itsm.api import idempotency
 from itsm.events.bus import Consumer, wiring
 from itsm.events.kinds import declare
+from itsm.oncall import events as oncall_events
 from itsm.tickets import events as ticket_events
 from itsm.tickets import files, kinds, search
 from itsm.tickets import provision as ticket_provision
 from itsm.tickets import telling as ticket_telling
 from itsm.tickets.commands import erasure
 from itsm.web import panes, places
+from itsm.web.views.oncall import ON_CALL
 
 #: What a new tenant gets, in this order.
 PROVISION: tuple[Callable[[UUID], None], ...] = (ticket_provision.provision, incident_provision.provision)
@@ -32,10 +34,10 @@ def connect() -> None:
     """Connect everything. Called once per process, when Django is ready."""
     if wiring.consumers:
         return
-    declare(*ticket_events.KINDS, *incident_events.KINDS)
+    declare(*ticket_events.KINDS, *oncall_events.KINDS, *incident_events.KINDS)
     kinds.register(INCIDENT)
     panes.register(INCIDENT.key, incident_pane)
-    places.register(*INCIDENT_PLACES)
+    places.register(*INCIDENT_PLACES, ON_CALL)
     ticket_telling.connect()
     incident_telling.connect()
     # In the transaction of the change.

@@ -18,6 +18,7 @@ INSTALLED_APPS = [
     "itsm.access",
     "itsm.events",
     "itsm.tickets",
+    "itsm.oncall",
     "itsm.reports",
     "itsm.api",
     "itsm.web",
