@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -83,7 +84,7 @@ def read_calendar(text: str, zone: ZoneInfo, start: datetime, end: datetime) -> 
     if len(events) > EVENTS_MAX:
         raise _refusal("too_many", f"The calendar holds more than {EVENTS_MAX} events. Export fewer months.")
     named = next((str(one["X-WR-TIMEZONE"]) for one in calendars if "X-WR-TIMEZONE" in one), "")
-    window = _Window(ZoneInfo(named) if named in available_timezones() else zone, start, end)
+    window = _Window(_known_zone(named) or zone, start, end)
     reading = Reading([], [])
     for master, changed in _grouped(events, reading.left_out):
         try:
@@ -114,7 +115,9 @@ def _parse(text: str) -> list[Any]:
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RecursionError):
         found = []
     if not found or depth != 0:
-        raise _refusal("not_a_calendar", "This is no iCalendar text. It begins with BEGIN:VCALENDAR and ends with END:VCALENDAR.")
+        raise _refusal(
+            "not_a_calendar", "This is no iCalendar text. It begins with BEGIN:VCALENDAR and ends with END:VCALENDAR."
+        )
     return found
 
 
@@ -129,7 +132,9 @@ def _grouped(events: Iterable[Any], left_out: list[LeftOut]) -> Iterator[tuple[A
         elif uid in masters:
             older, newer = sorted((masters[uid], event), key=_edition)
             masters[uid] = newer
-            left_out.append(LeftOut(_title(older), "duplicate", "another event has the same UID; the later edition counts"))
+            left_out.append(
+                LeftOut(_title(older), "duplicate", "another event has the same UID; the later edition counts")
+            )
         else:
             masters[uid] = event
     for uid, alone in changes.items():
@@ -168,7 +173,9 @@ def _shifts(master: Any, changed: list[Any], window: _Window, left_out: list[Lef
         left_out.append(LeftOut(_title(master), "cancelled", "it is cancelled"))
         return
     if master.errors:
-        raise Unusable(f"its {', '.join(sorted({str(name) for name, _ in master.errors}))[:80]} cannot be read")
+        raise Unusable(
+            f"its {', '.join(sorted({str(name or 'text') for name, _ in master.errors}))[:80]} cannot be read"
+        )
     zone, begin, length = _span(master, window)
     instead = {_instant_of(one["RECURRENCE-ID"].dt, zone): one for one in changed}
     uid, names = _uid(master), _names(master)
@@ -200,6 +207,9 @@ def _span(event: Any, window: _Window) -> tuple[ZoneInfo, datetime, timedelta]:
     if "DTSTART" not in event:
         raise Unusable("it has no DTSTART")
     start = event["DTSTART"].dt
+    named = str(event["DTSTART"].params.get("TZID", ""))
+    if named and isinstance(start, datetime) and start.tzinfo is None:
+        raise Unusable(f"its time zone {named[:60]} is not known here")
     zone, begin = _wall(start, window.zone)
     if "DTEND" in event:
         length = _instant_wall(event["DTEND"].dt, zone) - begin
@@ -227,11 +237,15 @@ def _wall(value: Any, zone: ZoneInfo) -> tuple[ZoneInfo, datetime]:
 
 def _zone(value: datetime) -> ZoneInfo:
     name = getattr(value.tzinfo, "key", None) or getattr(value.tzinfo, "zone", None)
-    if name in available_timezones():
-        return ZoneInfo(name)
-    if value.tzinfo in (UTC,) or (value.utcoffset() == timedelta(0) and name is None and str(value.tzinfo) == "UTC"):
-        return ZoneInfo("UTC")
+    if known := _known_zone("UTC" if value.tzinfo is UTC else str(name)):
+        return known
     raise Unusable(f"its time zone {str(value.tzinfo)[:60]} is not known here")
+
+
+@lru_cache(maxsize=1024)
+def _known_zone(name: str) -> ZoneInfo | None:
+    # Asking which ones there are reads the whole database of zones from the disk.
+    return ZoneInfo(name) if len(name) <= 64 and name in available_timezones() else None
 
 
 def _at(wall: datetime, zone: ZoneInfo) -> datetime:
@@ -249,9 +263,7 @@ def _instant_wall(value: Any, zone: ZoneInfo) -> datetime:
     return wall if its_zone == zone else _at(wall, its_zone).astimezone(zone).replace(tzinfo=None, fold=0)
 
 
-def _walls(
-    event: Any, zone: ZoneInfo, begin: datetime, length: timedelta, window: _Window
-) -> Iterator[datetime]:
+def _walls(event: Any, zone: ZoneInfo, begin: datetime, length: timedelta, window: _Window) -> Iterator[datetime]:
     """The wall times at which the event begins, as far as they matter to the window."""
     given = event.get("RRULE")
     if isinstance(given, list):

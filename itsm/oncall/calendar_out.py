@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from uuid import UUID
 
-from icalendar import Calendar, Event
 from django.utils.translation import gettext as _
+from icalendar import Calendar, Event
 
 from itsm.oncall.rota import Shift
 from itsm.oncall.schedules import Plan

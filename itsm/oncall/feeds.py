@@ -37,7 +37,9 @@ def actor_of_feed(tenant_id: UUID, secret: str) -> Actor | None:
 
 def feed_content(actor: Actor) -> tuple[str, bytes]:
     """The file name and the calendar of the feed that ``actor`` came in by. Raises NotFound, or Forbidden without the right."""
-    feed = OnCallFeed.objects.filter(tenant_id=actor.tenant_id, pk=actor.token_id, revoked_at__isnull=True).first()
+    feed = OnCallFeed.objects.filter(
+        tenant_id=actor.tenant_id, pk__in=[actor.token_id], revoked_at__isnull=True
+    ).first()
     if feed is None:
         raise NotFound
     authorize(actor, "oncall.read")

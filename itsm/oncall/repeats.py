@@ -70,9 +70,7 @@ class Rule:
         if self.month_days and not {day.day, day.day - length - 1} & set(self.month_days):
             return False
         places = (0, (day.day - 1) // 7 + 1, -((length - day.day) // 7 + 1))
-        return not self.weekdays or any(
-            number == day.weekday() and place in places for place, number in self.weekdays
-        )
+        return not self.weekdays or any(number == day.weekday() and place in places for place, number in self.weekdays)
 
     def _like(self, first: date, day: date) -> bool:
         """Whether a day repeats the first one where the rule names no days."""

@@ -1,10 +1,11 @@
-"""Who is on call: turns, restrictions and overrides as wall-clock rules. Pure arithmetic; docs/adr/0015-on-call.md has the rules."""
+"""Who is on call: turns, restrictions and overrides as wall-clock rules. Pure arithmetic; the rules: docs/adr/0015-on-call.md."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -15,6 +16,8 @@ from itsm.sla.calendar import instant_of
 DAY_MINUTES = 1440
 _DAY = timedelta(days=1)
 NOBODY_AWAY: frozenset[UUID] = frozenset()
+#: The same few handoffs are asked for again and again.
+_instant = lru_cache(maxsize=16_384)(instant_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Layer:
 
     def handoff_at(self, number: int) -> datetime:
         """The instant at which turn ``number`` (0 is the first) begins."""
-        return instant_of(self.start, self.handoff + number * self.turn, self.zone)
+        return _instant(self.start, self.handoff + number * self.turn, self.zone)
 
     def turn_at(self, instant: datetime) -> int | None:
         """The turn that runs at ``instant``; None before the first one."""
@@ -60,7 +63,7 @@ class Layer:
     def windows_of(self, day: date) -> Iterator[tuple[datetime, datetime]]:
         """The windows that start on a local date; a night belongs to the day on which it starts."""
         for begin, end in self.weekly[day.weekday()] if self.weekly else ():
-            yield instant_of(day, begin, self.zone), instant_of(day, end, self.zone)
+            yield _instant(day, begin, self.zone), _instant(day, end, self.zone)
 
     def edges(self, start: datetime, end: datetime) -> Iterator[datetime]:
         """Handoffs and edges of windows between two instants, and possibly some beyond."""

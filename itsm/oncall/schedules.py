@@ -78,20 +78,19 @@ def plans(schedules: Iterable[OnCallSchedule], since: datetime) -> list[Plan]:
     ids = [one.pk for one in given]
     if not given:
         return []
-    tenant_id = given[0].tenant_id
     layers: dict[UUID, list[OnCallLayer]] = defaultdict(list)
-    for layer in OnCallLayer.objects.filter(tenant_id=tenant_id, schedule_id__in=ids).order_by("position"):
+    for layer in OnCallLayer.objects.filter(schedule_id__in=ids).order_by("position"):
         layers[layer.schedule_id].append(layer)
     places: dict[UUID, list[UUID]] = defaultdict(list)
-    rows = OnCallParticipant.objects.filter(tenant_id=tenant_id, layer__schedule_id__in=ids).order_by("position")
+    rows = OnCallParticipant.objects.filter(layer__schedule_id__in=ids).order_by("position")
     for layer_id, person_id in rows.values_list("layer_id", "person_id"):
         places[layer_id].append(person_id)
     overrides: dict[UUID, list[OnCallOverride]] = defaultdict(list)
-    for override in OnCallOverride.objects.filter(tenant_id=tenant_id, schedule_id__in=ids, ends_at__gt=since):
+    for override in OnCallOverride.objects.filter(schedule_id__in=ids, ends_at__gt=since):
         overrides[override.schedule_id].append(override)
     known = {person for found in places.values() for person in found}
     known |= {one.person_id for found in overrides.values() for one in found if one.person_id}
-    people = {person.pk: person for person in Person.objects.filter(tenant_id=tenant_id, pk__in=known)}
+    people = {person.pk: person for person in Person.objects.filter(pk__in=known)}
     return [_plan(one, layers[one.pk], places, overrides[one.pk], people) for one in given]
 
 

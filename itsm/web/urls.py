@@ -25,6 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("queue.csv", queue.queue_file, name="queue-csv"),
     path("queue/layout/", queue.layout, name="queue-layout"),
     path("profile/", profile.profile, name="profile"),
+    path("oncall/", include("itsm.web.views.oncall")),
     path("tokens/", profile.tokens, name="tokens"),
     path("tokens/<uuid:token_id>/revoke/", profile.revoke, name="token-revoke"),
     # allauth's own names, because its pages lead to each other by them. What is not named here does not exist: signing

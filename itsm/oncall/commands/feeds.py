@@ -28,9 +28,7 @@ def create_feed(*, actor: Actor, schedule_id: UUID | None = None) -> tuple[OnCal
             raise Invalid.one("person", "required", "Only a person who is signed in can make a calendar address.")
         if schedule_id is not None:
             find_schedule(actor, schedule_id)
-        mine = OnCallFeed.objects.filter(
-            tenant_id=actor.tenant_id, person_id=actor.person_id, revoked_at__isnull=True
-        )
+        mine = OnCallFeed.objects.filter(tenant_id=actor.tenant_id, person_id=actor.person_id, revoked_at__isnull=True)
         if mine.count() >= FEEDS_MAX:
             raise Invalid.one("schedule", "too_many", f"You have {FEEDS_MAX} calendar addresses. Revoke one first.")
         secret = secrets.token_urlsafe(32)

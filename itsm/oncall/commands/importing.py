@@ -53,7 +53,7 @@ def import_calendar(*, actor: Actor, schedule_id: UUID, text: str, apply: bool =
     with unit_of_work(actor) as work:
         schedule = find_schedule(actor, schedule_id, lock=apply)
         authorize(actor, "oncall.manage")
-        reading = read_calendar(text, _zone_of(schedule), work.now, work.now + AHEAD)
+        reading = read_calendar(text, _zone_of(actor.tenant_id, schedule), work.now, work.now + AHEAD)
         review = Review(work.now + AHEAD, left_out=reading.left_out)
         wanted = _with_people(actor, reading.found, review)
         _compare(schedule, wanted, review, work.now)
@@ -65,18 +65,19 @@ def import_calendar(*, actor: Actor, schedule_id: UUID, text: str, apply: bool =
     return review
 
 
-def _zone_of(schedule: OnCallSchedule) -> ZoneInfo:
+def _zone_of(tenant_id: UUID, schedule: OnCallSchedule) -> ZoneInfo:
     """For times that name no zone: the lowest layer's, or the desk's."""
-    layers = OnCallLayer.objects.filter(tenant_id=schedule.tenant_id, schedule_id=schedule.pk).order_by("position")
+    layers = OnCallLayer.objects.filter(schedule_id=schedule.pk).order_by("position")
     zone = layers.values_list("time_zone", flat=True).first()
-    desk = DeskSettings.objects.filter(tenant_id=schedule.tenant_id).values_list("time_zone", flat=True)
+    desk = DeskSettings.objects.filter(tenant_id=tenant_id).values_list("time_zone", flat=True)
     return ZoneInfo(zone or desk.first() or "UTC")
 
 
 def _with_people(actor: Actor, found: Iterable[Found], review: Review) -> list[Imported]:
     given = list(found)
     people = _people(actor, {name for one in given for name in one.names})
-    wanted, unknown = [], {}
+    wanted: list[Imported] = []
+    unknown: dict[tuple[str, bool], int] = {}
     for one in given:
         known = next((people[name] for name in one.names if len(people.get(name, ())) == 1), None)
         if known is not None:
@@ -103,7 +104,7 @@ def _people(actor: Actor, names: set[str]) -> dict[str, list[Person]]:
 
 
 def _compare(schedule: OnCallSchedule, wanted: list[Imported], review: Review, now: datetime) -> None:
-    rows = OnCallOverride.objects.filter(tenant_id=schedule.tenant_id, schedule_id=schedule.pk, ends_at__gt=now)
+    rows = OnCallOverride.objects.filter(schedule_id=schedule.pk, ends_at__gt=now)
     there = {row.source_key: row for row in rows.exclude(source_key="").order_by("starts_at")}
     for one in wanted:
         row = there.get(one.found.key)

@@ -31,7 +31,9 @@ def add_override(
     if ends_at <= starts_at:
         problems.add("ends_at", "reversed", "The end must be after the start.")
     elif ends_at - starts_at > LONGEST:
-        problems.add("ends_at", "too_long", f"An override lasts at most {LONGEST.days} days. Change the layers instead.")
+        problems.add(
+            "ends_at", "too_long", f"An override lasts at most {LONGEST.days} days. Change the layers instead."
+        )
     problems.raise_if_any()
     with unit_of_work(actor) as work:
         schedule = find_schedule(actor, schedule_id, lock=True)

@@ -39,10 +39,7 @@ def create_schedule(
         _refuse_taken(actor, clean["name"])
         schedule = OnCallSchedule(tenant_id=actor.tenant_id, team_id=team_id, created_at=work.now, **clean)
         work.add(schedule)
-        rows = [
-            _add_layer(work, schedule, number, *one)
-            for number, one in enumerate(checked)
-        ]
+        rows = [_add_layer(work, schedule, number, *one) for number, one in enumerate(checked)]
         work.emit("oncall.schedule_created", schedule=schedule.pk, layers=_told(rows, checked), team=team_id)
     return schedule
 
@@ -96,9 +93,7 @@ def add_layer(*, actor: Actor, schedule_id: UUID, rules: LayerRules) -> OnCallLa
         if len(there) >= LAYERS_MAX:
             raise Invalid.one("schedule", "too_many", f"A schedule has at most {LAYERS_MAX} layers.")
         layer = _add_layer(work, schedule, there[-1].position + 1 if there else 0, *checked[0])
-        work.emit(
-            "oncall.schedule_changed", schedule=schedule.pk, fields=["layers"], layers=_told([layer], checked)
-        )
+        work.emit("oncall.schedule_changed", schedule=schedule.pk, fields=["layers"], layers=_told([layer], checked))
     return layer
 
 
@@ -110,9 +105,7 @@ def update_layer(*, actor: Actor, layer_id: UUID, rules: LayerRules) -> OnCallLa
         keep = set(OnCallParticipant.objects.filter(layer_id=layer.pk).values_list("person_id", flat=True))
         _refuse_unknown(actor, Problems(), None, checked, keep=keep, place="")
         _set_layer(work, layer, *checked[0])
-        work.emit(
-            "oncall.schedule_changed", schedule=schedule.pk, fields=["layers"], layers=_told([layer], checked)
-        )
+        work.emit("oncall.schedule_changed", schedule=schedule.pk, fields=["layers"], layers=_told([layer], checked))
     return layer
 
 
@@ -144,11 +137,11 @@ def _managed_layer(actor: Actor, layer_id: UUID) -> tuple[OnCallLayer, OnCallSch
 
 
 def _layers_of(schedule: OnCallSchedule) -> Any:
-    return OnCallLayer.objects.filter(tenant_id=schedule.tenant_id, schedule_id=schedule.pk).order_by("position")
+    return OnCallLayer.objects.filter(schedule_id=schedule.pk).order_by("position")
 
 
 def _people_of(schedule: OnCallSchedule) -> set[UUID]:
-    rows = OnCallParticipant.objects.filter(tenant_id=schedule.tenant_id, layer__schedule_id=schedule.pk)
+    rows = OnCallParticipant.objects.filter(layer__schedule_id=schedule.pk)
     return set(rows.values_list("person_id", flat=True))
 
 
@@ -211,7 +204,7 @@ def _refuse_taken(actor: Actor, name: str, but: UUID | None = None) -> None:
 def _add_layer(
     work: UnitOfWork, schedule: OnCallSchedule, position: int, fields: dict[str, Any], people: Sequence[UUID]
 ) -> OnCallLayer:
-    layer = OnCallLayer(tenant_id=schedule.tenant_id, schedule_id=schedule.pk, position=position, **fields)
+    layer = OnCallLayer(schedule_id=schedule.pk, position=position, **fields)
     work.add(layer)
     _seat(work, layer, people)
     return layer
@@ -221,15 +214,13 @@ def _set_layer(work: UnitOfWork, layer: OnCallLayer, fields: dict[str, Any], peo
     for name, value in fields.items():
         setattr(layer, name, value)
     work.changed(layer, *fields)
-    OnCallParticipant.objects.filter(tenant_id=layer.tenant_id, layer_id=layer.pk).delete()
+    OnCallParticipant.objects.filter(layer_id=layer.pk).delete()
     _seat(work, layer, people)
 
 
 def _seat(work: UnitOfWork, layer: OnCallLayer, people: Sequence[UUID]) -> None:
     for position, person in enumerate(people):
-        work.add(
-            OnCallParticipant(tenant_id=layer.tenant_id, layer_id=layer.pk, position=position, person_id=person)
-        )
+        work.add(OnCallParticipant(tenant_id=layer.tenant_id, layer_id=layer.pk, position=position, person_id=person))
 
 
 def _replace_layers(work: UnitOfWork, schedule: OnCallSchedule, checked: Checked) -> list[OnCallLayer]:
@@ -239,12 +230,10 @@ def _replace_layers(work: UnitOfWork, schedule: OnCallSchedule, checked: Checked
     for layer, one in zip(kept, checked, strict=False):
         _set_layer(work, layer, *one)
     for layer in there[len(checked) :]:
-        OnCallParticipant.objects.filter(tenant_id=layer.tenant_id, layer_id=layer.pk).delete()
+        OnCallParticipant.objects.filter(layer_id=layer.pk).delete()
         layer.delete()
     top = kept[-1].position + 1 if kept else 0
-    added = [
-        _add_layer(work, schedule, top + number, *one) for number, one in enumerate(checked[len(kept) :])
-    ]
+    added = [_add_layer(work, schedule, top + number, *one) for number, one in enumerate(checked[len(kept) :])]
     return [*kept, *added]
 
 
