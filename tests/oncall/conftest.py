@@ -1,50 +1,13 @@
-"""A desk with an on-call schedule: agent, manager and owner take turns by the week in Berlin, hr stands behind by the day."""
-
 from __future__ import annotations
-
-from datetime import UTC, date, datetime, time
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from itsm.oncall.commands import create_schedule
-from itsm.oncall.layers import LayerRules
 from itsm.oncall.models import OnCallSchedule
 from tests.factories import Desk
-
-BERLIN = ZoneInfo("Europe/Berlin")
-#: A Thursday in the agent's week; hr's turn as well, who is alone in the layer behind.
-THURSDAY = datetime(2026, 3, 5, 12, tzinfo=UTC)
-
-
-def berlin(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=BERLIN).astimezone(UTC)
-
-
-def rules(desk: Desk, *people: str, **given: Any) -> LayerRules:
-    fields: dict[str, Any] = {
-        "name": "Week",
-        "time_zone": "Europe/Berlin",
-        "starts_on": date(2026, 3, 2),
-        "handoff": time(9),
-        "participants": [desk.people[one].pk for one in people],
-        **given,
-    }
-    return LayerRules(**fields)
-
-
-def make_schedule(desk: Desk, name: str = "Network", **given: Any) -> OnCallSchedule:
-    given.setdefault(
-        "layers",
-        [
-            rules(desk, "hr", name="Behind", unit="days"),
-            rules(desk, "agent", "manager", "owner"),
-        ],
-    )
-    return create_schedule(actor=desk.system, name=name, **given)
+from tests.oncall.schedules import make_schedule
 
 
 @pytest.fixture
 def schedule(acme: Desk) -> OnCallSchedule:
+    """acme's schedule "Network": see make_schedule()."""
     return make_schedule(acme)

@@ -21,7 +21,7 @@ from itsm.oncall.commands.importing import Review
 from itsm.oncall.models import OnCallOverride, OnCallSchedule
 from itsm.oncall.who import on_call
 from tests.factories import Desk
-from tests.oncall.conftest import THURSDAY, berlin, make_schedule, rules
+from tests.oncall.schedules import THURSDAY, berlin, make_schedule, rules
 from tests.snapshot import changes, snapshot
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -19,7 +19,7 @@ from itsm.oncall.models import OnCallLayer, OnCallOverride, OnCallParticipant, O
 from itsm.oncall.schedules import plan_of
 from itsm.oncall.who import on_call
 from tests.factories import Desk
-from tests.oncall.conftest import THURSDAY, berlin, make_schedule, rules
+from tests.oncall.schedules import THURSDAY, berlin, make_schedule, rules
 from tests.snapshot import changes, snapshot
 
 pytestmark = pytest.mark.django_db

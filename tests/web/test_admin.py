@@ -28,6 +28,8 @@ MODELS = (
     "tickets/category",
     "tickets/priorityrule",
     "tickets/desksettings",
+    "oncall/oncallschedule",
+    "oncall/oncalllayer",
     "events/event",
 )
 #: Who may look at which list.
