@@ -147,10 +147,7 @@ def _grouped(events: Iterable[Any], left_out: list[LeftOut]) -> Iterator[tuple[A
 
 def _uid(event: Any) -> str:
     text = str(event.get("UID", "")).strip()
-    if not text:
-        begin = event.get("DTSTART")
-        text = f"{_title(event)}|{getattr(begin, 'dt', '')}"
-    return text if len(text) <= 200 else hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+    return text or f"{_title(event)}|{getattr(event.get('DTSTART'), 'dt', '')}"
 
 
 def _edition(event: Any) -> int:
@@ -178,7 +175,8 @@ def _shifts(master: Any, changed: list[Any], window: _Window, left_out: list[Lef
         )
     zone, begin, length = _span(master, window)
     instead = {_instant_of(one["RECURRENCE-ID"].dt, zone): one for one in changed}
-    uid, names = _uid(master), _names(master)
+    # Stored with the shift: an address or a name that the UID is made of must not be kept.
+    uid, names = hashlib.sha256(_uid(master).encode("utf-8", "replace")).hexdigest()[:32], _names(master)
     original = master.get("RECURRENCE-ID")
     for wall in _walls(master, zone, begin, length, window):
         start = _at(wall, zone)
