@@ -9,12 +9,15 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
+from django.utils.dates import WEEKDAYS_ABBR
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from itsm.oncall.models import OnCallLayer, Unit
 from itsm.oncall.rota import Shift
 from itsm.oncall.schedules import Plan
 from itsm.sla.calendar import instant_of
+from itsm.sla.calendar_file import DAYS
 from itsm.tenancy.models import Person
 
 #: How far "until" and "then" look.
@@ -95,6 +98,29 @@ def board_of(plan: Plan, at: datetime, *, days: int = 7, reader: object = None) 
     ]
     gaps = [shift for shift in found if shift.person is None and shift.end > at]
     return Board(plan, _now(plan, at), grid, gaps)
+
+
+def turns_text(layer: OnCallLayer) -> str:
+    """How often a layer hands off."""
+    words = {
+        Unit.HOURS: (_("every hour"), _("every %(number)s hours")),
+        Unit.DAYS: (_("every day"), _("every %(number)s days")),
+        Unit.WEEKS: (_("every week"), _("every %(number)s weeks")),
+    }
+    return words[Unit(layer.unit)][layer.every > 1] % {"number": layer.every}
+
+
+def hours_text(layer: OnCallLayer) -> list[str]:
+    """When a layer is on call at all, days with the same hours in one line; empty: always."""
+    lines: list[tuple[int, int, str]] = []
+    for number, day in enumerate(DAYS):
+        spans = ", ".join("–".join(span) for span in layer.restrictions.get(day, ()))
+        if spans and lines and lines[-1][1:] == (number - 1, spans):
+            lines[-1] = (lines[-1][0], number, spans)
+        elif spans:
+            lines.append((number, number, spans))
+    names = WEEKDAYS_ABBR
+    return [f"{names[a]}{f'–{names[b]}' if b != a else ''} {spans}" for a, b, spans in lines]
 
 
 def _now(plan: Plan, at: datetime) -> Now:

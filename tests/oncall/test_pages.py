@@ -80,6 +80,17 @@ def test_who_has_left_is_flagged(acme: Desk, schedule: OnCallSchedule) -> None:
     assert '<bdi>agent of acme</bdi> <span class="gap-tag">has left</span>' in detail
 
 
+def test_the_layers_are_told_in_words(acme: Desk) -> None:
+    hours = {day: [["17:00", "09:00"]] for day in ("mon", "tue", "wed", "thu", "fri")} | {"sun": [["00:00", "24:00"]]}
+    layers = [rules(acme, "hr", restrictions=hours, every=2), rules(acme, "owner", unit="days")]
+    made = make_schedule(acme, layers=layers)
+    page = text(get(browser(acme, "agent"), f"{PAGE}{made.pk}/"))
+    assert "every 2 weeks, 09:00 Europe/Berlin" in page
+    assert "Mon–Fri 17:00–09:00<br>Sun 00:00–24:00" in page
+    assert page.index("every day, 09:00") < page.index("every 2 weeks")
+    assert "<td>always</td>" in page
+
+
 def test_in_german(acme: Desk, schedule: OnCallSchedule) -> None:
     update_person(actor=acme.actor("agent"), person_id=acme.people["agent"].pk, language="de")
     for path, words in (("", "Bereitschaft"), (f"{schedule.pk}/", "Vertretungen"), ("calendars/", "Kalenderadressen")):

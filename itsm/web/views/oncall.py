@@ -26,7 +26,7 @@ from itsm.oncall.feeds import feed_content
 from itsm.oncall.models import OnCallFeed
 from itsm.oncall.schedules import Plan, find_schedule, plan_of, plans, visible_schedules
 from itsm.web.forms import CommandForm, PersonField
-from itsm.web.oncall_week import board_of
+from itsm.web.oncall_week import board_of, hours_text, turns_text
 from itsm.web.pages import TenantRequest, refused, tenant_page
 from itsm.web.places import Place
 
@@ -158,7 +158,9 @@ def schedule(request: TenantRequest, schedule_id: UUID) -> HttpResponseBase:
                 return redirect("oncall-schedule", found.pk)
     context = {
         "board": board_of(plan, now, days=14, reader=request.actor.person_id),
-        "layers": [(layer, plan.participants(layer)) for layer in reversed(plan.layers)],
+        "layers": [
+            (layer, plan.participants(layer), turns_text(layer), hours_text(layer)) for layer in reversed(plan.layers)
+        ],
         "away": plan.away,
         "overrides": _overrides(request, plan),
         "form": form if manages or allows(request.actor, "oncall.swap") else None,
