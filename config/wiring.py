@@ -12,35 +12,54 @@ from incidents import provision as incident_provision
 from incidents import reactions
 from incidents import telling as incident_telling
 from incidents.kind import INCIDENT
+from incidents.web.actions import REFUSALS as INCIDENT_REFUSALS
+from incidents.web.actions import VERBS as INCIDENT_VERBS
 from incidents.web.page import incident_pane
 from incidents.web.places import PLACES as INCIDENT_PLACES
+from itsm.access import events as access_events
+from itsm.access import watching
 from itsm.api import idempotency
 from itsm.events.bus import Consumer, wiring
-from itsm.events.kinds import declare
+from itsm.events.kinds import OF_THE_LOG, declare
 from itsm.oncall import events as oncall_events
+from itsm.sla import events as sla_events
+from itsm.sla import follow as sla_follow
+from itsm.sla import provision as sla_provision
+from itsm.tenancy import provision as tenancy_provision
+from itsm.tickets import chains, files, kinds, search
 from itsm.tickets import events as ticket_events
-from itsm.tickets import files, kinds, search
 from itsm.tickets import provision as ticket_provision
 from itsm.tickets import telling as ticket_telling
 from itsm.tickets.commands import erasure
-from itsm.web import panes, places
+from itsm.tickets.models import Watcher
+from itsm.web import panes, places, refusals
 from itsm.web.views.oncall import ON_CALL
 
 #: What a new tenant gets, in this order.
-PROVISION: tuple[Callable[[UUID], None], ...] = (ticket_provision.provision, incident_provision.provision)
+PROVISION: tuple[Callable[[UUID], None], ...] = (
+    tenancy_provision.provision,
+    ticket_provision.provision,
+    incident_provision.provision,
+    sla_provision.provision,
+)
 
 
 def connect() -> None:
     """Connect everything. Called once per process, when Django is ready."""
     if wiring.consumers:
         return
-    declare(*ticket_events.KINDS, *oncall_events.KINDS, *incident_events.KINDS)
+    declare(*OF_THE_LOG, *access_events.KINDS, *ticket_events.KINDS, *incident_events.KINDS, *sla_events.KINDS)
+    declare(*oncall_events.KINDS)
+    watching.connect(Watcher.objects)
+    wiring.bare_tickets = chains.bare_tickets
     kinds.register(INCIDENT)
     panes.register(INCIDENT.key, incident_pane)
     places.register(*INCIDENT_PLACES, ON_CALL)
+    refusals.register(INCIDENT_VERBS, INCIDENT_REFUSALS)
     ticket_telling.connect()
     incident_telling.connect()
-    # In the transaction of the change.
+    # In the transaction of the change; clocks even in its statements.
+    wiring.keep(sla_follow.follow)
     wiring.react(("ticket.commented",), reactions.resume_on_reply)
     wiring.react(
         ("incident.started", "incident.held", "incident.resumed", "incident.resolved"), reactions.cascade_to_children

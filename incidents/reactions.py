@@ -17,11 +17,11 @@ _HAS_CHILDREN = "SELECT 1 FROM tickets_ticket WHERE tenant_id = %s AND parent_id
 
 
 def resume_on_reply(work: UnitOfWork, event: Event) -> None:
-    """The caller's reply ends Awaiting caller."""
+    """The requester's reply ends Awaiting caller."""
     if event.payload["audience"] != Audience.PUBLIC or event.actor_id is None or event.ticket_id is None:
         return
     if event.cause_id is not None:
-        return  # The message that came with putting it on hold, by an agent who is the caller too.
+        return  # The message that came with putting it on hold, by an agent who is the requester too.
     ticket = Ticket.objects.filter(pk=event.ticket_id, kind=KIND, state=IncidentState.ON_HOLD).first()
     if ticket is None or ticket.requester_id != event.actor_id:
         return
@@ -73,7 +73,7 @@ def cascade_to_children(work: UnitOfWork, event: Event) -> None:
         elif event.kind == "incident.held" and "hold" in allowed:
             reason = event.payload["hold_reason"]
             if reason != HoldReason.CALLER:
-                hold_incident(actor=system, ticket_id=child.pk, reason=reason, cause=event)
+                hold_incident(actor=system, ticket_id=child.pk, hold_reason=reason, cause=event)
         elif event.kind == "incident.resolved" and "resolve" in allowed:
             parent = Incident.objects.get(pk=event.ticket_id)
             resolve_incident(

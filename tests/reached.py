@@ -26,6 +26,7 @@ REFUSES: dict[Key, str] = {
     (r"admin/(events/event|access/apitoken)/add/", "GET|POST"): "looked at, never typed: 403",
     (r"admin/(events/event|access/apitoken)/<path:object_id>/change/", "POST"): "looked at, never typed: 403",
     (r"admin/tickets/(desksettings|priorityrule)/add/", "GET|POST"): "made with the tenant, once: 403",
+    (r"admin/tenancy/membership/add/", "GET|POST"): "made by an invitation: 403",
 }
 #: Django's own commands are not ours to test.
 OURS = ("config.", "incidents.", "itsm.")

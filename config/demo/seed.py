@@ -222,9 +222,9 @@ class Desk:
             case "note":
                 comment_on_ticket(actor=actor, ticket_id=ticket_id, body=text, audience="internal")
             case "hold":
-                incident.hold_incident(actor=actor, ticket_id=ticket_id, reason="awaiting_caller", comment=text)
+                incident.hold_incident(actor=actor, ticket_id=ticket_id, hold_reason="awaiting_caller", comment=text)
             case "hold_vendor":
-                incident.hold_incident(actor=actor, ticket_id=ticket_id, reason="awaiting_vendor", comment=text)
+                incident.hold_incident(actor=actor, ticket_id=ticket_id, hold_reason="awaiting_vendor", comment=text)
             case "resolve":
                 incident.resolve_incident(actor=actor, ticket_id=ticket_id, close_code=step.code, close_notes=text)
             case "reopen":

@@ -18,6 +18,7 @@ INSTALLED_APPS = [
     "itsm.access",
     "itsm.events",
     "itsm.tickets",
+    "itsm.sla",
     "itsm.oncall",
     "itsm.reports",
     "itsm.api",
@@ -125,7 +126,8 @@ CACHES: dict[str, Any] = {
 
 # --- People, sessions, language -------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "tenancy.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["itsm.web.signed_in.Backend"]
+SESSION_ENGINE = "itsm.web.signed_in"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -231,11 +233,11 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "POSTPROCESSING_HOOKS": [],
     "PREPROCESSING_HOOKS": ["itsm.api.schema.only_with_slash"],
     "SERVERS": [
-        {"url": "/", "description": "The token tells the organisation."},
+        {"url": "/", "description": "The token tells the tenant (the service desk)."},
         {
-            "url": "/t/{organisation}/",
+            "url": "/t/{tenant}/",
             "description": "The address tells it.",
-            "variables": {"organisation": {"default": "acme"}},
+            "variables": {"tenant": {"default": "acme"}},
         },
     ],
 }

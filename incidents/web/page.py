@@ -15,6 +15,7 @@ from incidents.web.actions import ACTIONS, possible
 from itsm.access.decide import allows, visible_to
 from itsm.tickets.files import readable_files
 from itsm.tickets.models import Ticket, TicketLink, Watcher
+from itsm.tickets.placement import placement_hidden
 from itsm.tickets.timeline import Entry, timeline
 from itsm.web.choices import Choices
 from itsm.web.forms import TicketForm
@@ -109,6 +110,7 @@ class IncidentPage:
             "refused": [form for name, form in self.bound.items() if name in BUTTONS and form.errors],
             "can": {name.replace("-", "_") for name in allowed},
             "internal": allows(actor, "ticket.read_internal", ticket),
+            "placement_hidden": placement_hidden(actor, ticket.team_id),
             "files": list(readable_files(actor, ticket).order_by("created_at")),
             **self._related(),
         }

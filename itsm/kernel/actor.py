@@ -43,9 +43,6 @@ class Actor:
     request_id: str = field(default="", compare=False)
     language: str = ""
     time_zone: str = "UTC"
-    #: How this person likes the pages: single-key shortcuts, and list and ticket side by side.
-    shortcuts: bool = True
-    split_queue: bool = True
 
     @classmethod
     def system(cls, tenant_id: UUID, job: str) -> Actor:

@@ -24,7 +24,7 @@ SLUG = RegexValidator(
 
 
 class Tenant(models.Model):
-    """One organisation on this installation. The app role may read it and nothing else."""
+    """One service desk on this installation. The app role may read it and nothing else."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     slug = models.CharField(max_length=40, unique=True, validators=[SLUG])
@@ -38,6 +38,16 @@ class Tenant(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+
+class TenantSettings(TenantModel):
+    """What holds for everybody in the tenant who has chosen nothing else. One row per tenant."""
+
+    time_zone = models.CharField(max_length=64, default="UTC")
+    language = models.CharField(max_length=16, default="en")
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tenant"], name="tenant_settings_single")]
 
 
 class UserManager(BaseUserManager["User"]):
@@ -95,7 +105,7 @@ class Organisation(TenantModel):
 
 
 class Person(TenantModel):
-    """Somebody inside a tenant: requester, assignee, actor. May exist without a login (an imported caller)."""
+    """Somebody inside a tenant: requester, assignee, actor. May exist without a login (an imported requester)."""
 
     name = models.CharField(max_length=200)
     #: Lower-cased in Python: equality on it may use the index under row-level security, lower() may not.
@@ -144,6 +154,15 @@ class Membership(TenantModel):
             models.UniqueConstraint(fields=["tenant", "user_id"], name="membership_user"),
             models.UniqueConstraint(fields=["tenant", "person"], name="membership_person"),
         ]
+        verbose_name_plural = _("memberships")
+
+    def __str__(self) -> str:
+        return str(self.person)
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it holds and has no end."""
+        return self.is_active and self.valid_until is None
 
 
 class Team(TenantModel):

@@ -18,7 +18,7 @@ from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 
 from itsm.access import limits
-from itsm.access.actors import actor_of_token, actor_of_user, tenant_of_token
+from itsm.access.actors import actor_of_token, member_of_user, tenant_of_token
 from itsm.doors.problems import problem_response
 from itsm.doors.sizes import UPLOAD_MAX_BYTES, TooLarge, refuse_oversize
 from itsm.events.write import record_refusal
@@ -31,7 +31,8 @@ from itsm.tenancy.context import tenant
 from itsm.tenancy.lookup import active_tenant
 from itsm.tenancy.models import Tenant
 from itsm.tickets.files import StoredContent
-from itsm.web.errors import error_page
+from itsm.web.errors import error_page, too_large
+from itsm.web.language import language_of
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ class BodySizeMiddleware:
                 request, ACCOUNT_MAX_BYTES if request.path_info.startswith("/accounts/") else UPLOAD_MAX_BYTES
             )
         except TooLarge as error:
-            return problem_response(request, 413, error.code, error.detail)
+            return too_large(request, error)
         return self.get_response(request)
 
 
@@ -151,7 +152,7 @@ class TenantMiddleware:
             actor = replace(actor, request_id=request.request_id)  # type: ignore[attr-defined]
             request.actor = actor  # type: ignore[attr-defined]
             note(actor_id=str(actor.person_id))
-            with translation.override(actor.language or translation.get_language() or "en"), _zone(actor):
+            with translation.override(language_of(request, actor)), _zone(actor):
                 response = self._refuse_haste(request, actor) or self.get_response(request)
             if response.status_code >= 400:
                 transaction.set_rollback(True)
@@ -203,22 +204,26 @@ class TenantMiddleware:
             return actor_of_feed(found.pk, feed[1])
         if not request.user.is_authenticated:
             return None
-        return actor_of_user(found.pk, request.user.pk)
+        member = member_of_user(found.pk, request.user.pk)
+        if member is None:
+            return None
+        actor, request.preferences = member  # type: ignore[attr-defined]
+        return actor
 
     def _no_entry(self, request: HttpRequest, is_api: bool) -> HttpResponseBase:
         """Unknown tenant, no membership, no login: whoever is outside learns only whether he is signed in."""
-        signed_in = request.user.is_authenticated and "Authorization" not in request.headers
+        known = request.user.is_authenticated and "Authorization" not in request.headers
         if is_api:
-            if signed_in:
+            if known:
                 return problem_response(
-                    request, 404, "not_found", "There is no such organisation, or you are not in it."
+                    request, 404, "not_found", "There is no such service desk, or you are not in it."
                 )
             response = problem_response(
                 request, 401, "not_authenticated", "Send a valid token: Authorization: Bearer vbl_…"
             )
             response["WWW-Authenticate"] = 'Bearer realm="viable"'
             return response
-        if not signed_in and not _FEED.match(request.path_info):
+        if not known and not _FEED.match(request.path_info):
             return redirect_to_login(request.get_full_path(), settings.LOGIN_URL)
         return error_page(request, None, status=404)
 

@@ -93,7 +93,7 @@ JOIN tickets_workkind k ON k.tenant_id = p.tenant_id AND k.key = 'incident'
 WHERE p.tenant_id = current_setting('itsm.tenant')::uuid AND p.id = {person}::uuid AND p.is_active
 """
 
-#: In a transaction of its own, as in the product: one busy organisation must not queue on this row.
+#: In a transaction of its own, as in the product: one busy tenant must not queue on this row.
 NUMBER = """
 UPDATE tickets_numberseries SET last_value = last_value + 1
 WHERE tenant_id = current_setting('itsm.tenant')::uuid AND kind = 'incident' RETURNING last_value

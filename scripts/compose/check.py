@@ -17,13 +17,13 @@ from engine import BEGUN, NOT_RUN, Engine, Failed, find_engine, say
 
 RUNNING = ("db", "queue", "cache", "web", "worker", "beat")
 SNIPPET = """
-from itsm.access.actors import actor_of_user
+from itsm.access.actors import member_of_user
 from itsm.access.commands import create_token
 from itsm.tenancy.context import tenant
 from itsm.tenancy.models import Tenant, User
 acme = Tenant.objects.get(slug="acme")
 with tenant(acme.pk):
-    actor = actor_of_user(acme.pk, User.objects.get(email="admin@acme.example").pk)
+    actor, _ = member_of_user(acme.pk, User.objects.get(email="admin@acme.example").pk)
     print(create_token(actor=actor, name="check", scopes=["incidents:read", "incidents:write", "events:read"])[1])
 """
 PROXIED = """
@@ -183,7 +183,7 @@ class Check:
             expect(line in metrics, f"/metrics does not say {line}:\n{metrics[:2000]}")
         outside = self.engine.run("curl", "-sSi", f"http://127.0.0.1:{self.engine.port}/metrics").stdout
         expect(" 404 " in outside[:20], "/metrics is open to others")
-        say(f"organisation, token, incident over HTTP; the worker had indexed it after {took:.1f} s")
+        say(f"tenant, token, incident over HTTP; the worker had indexed it after {took:.1f} s")
         return incident, word
 
     def quiet(self) -> None:

@@ -95,7 +95,7 @@ ON_TICKETS: dict[str, tuple[str, Callable[[Stage, Ticket], Any]]] = {
     "ticket.assign": (NEW, lambda s, t: assign_ticket(actor=s.actor, ticket_id=t.pk, assignee_id=s.desk.people["hr"].pk)),
     "ticket.update": (NEW, lambda s, t: update_ticket(actor=s.actor, ticket_id=t.pk, title="Other")),
     "incident.start": (NEW, lambda s, t: commands.start_incident(actor=s.actor, ticket_id=t.pk)),
-    "incident.hold": (NEW, lambda s, t: commands.hold_incident(actor=s.actor, ticket_id=t.pk, reason="awaiting_vendor")),
+    "incident.hold": (NEW, lambda s, t: commands.hold_incident(actor=s.actor, ticket_id=t.pk, hold_reason="awaiting_vendor")),
     "incident.resume": (HELD, lambda s, t: commands.resume_incident(actor=s.actor, ticket_id=t.pk)),
     "incident.resolve": (
         NEW,
@@ -162,7 +162,7 @@ def _ticket(desk: Desk, mine: Any, situation: str, state: str) -> Ticket:
     if situation == "watched":
         Watcher(tenant_id=desk.tenant.pk, ticket_id=ticket.pk, person_id=mine).save(force_insert=True)
     if state == HELD:
-        commands.hold_incident(actor=desk.system, ticket_id=ticket.pk, reason="awaiting_vendor")
+        commands.hold_incident(actor=desk.system, ticket_id=ticket.pk, hold_reason="awaiting_vendor")
     if state == RESOLVED:
         commands.resolve_incident(
             actor=desk.system, ticket_id=ticket.pk, close_code="solution_provided", close_notes="x"

@@ -25,7 +25,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     "narrow": {"viewport": {"width": 390, "height": 844}},
     "right to left": {"locale": "ar"},
 }
-#: What each route shows, as paths; ``{incident}`` is one with a story, ``{base}`` the organisation.
+#: What each route shows, as paths; ``{incident}`` is one with a story, ``{base}`` the tenant.
 PAGES: dict[str, list[str]] = {
     "": ["/?choose"],
     "queue/": ["{base}/queue/", "{base}/queue/?view=mine", "{base}/queue/?priority=0", "{base}/queue/?open={number}"],

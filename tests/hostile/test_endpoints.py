@@ -1,7 +1,7 @@
 """Every operation of the API, as its document lists them, against the corpus: a clear refusal that names the place.
 
-One test per operation. Whoever asks may do everything in his own organisation, so that no refusal hides another. After
-each refusal every row of the organisation must be what it was.
+One test per operation. Whoever asks may do everything in his own tenant, so that no refusal hides another. After
+each refusal every row of the tenant must be what it was.
 """
 
 from __future__ import annotations
@@ -258,12 +258,12 @@ def fields(attacker: Attacker, operation: Operation) -> None:
             body = json.dumps({**rest, name: "HERE"}).replace('"HERE"', attacker.filled(text, name))
             raw = body.encode("utf-8", "surrogateescape")
             answer = attacker.send(operation, f"{name} {what}", body=raw, where=("pointer", f"/{name}"))
-            if what == "id of another organisation" and answer is not None and answer.status_code < 400:
+            if what == "id of another tenant" and answer is not None and answer.status_code < 400:
                 stored = answer.content.decode()
                 if attacker.filled(text, name).strip('"') in stored and name not in {
                     "title", "description", "body", "reason", "comment", "close_notes", "name",
                 }:  # fmt: skip
-                    attacker.wrong.append(f"{operation.name}, {name}: took another organisation's id")
+                    attacker.wrong.append(f"{operation.name}, {name}: took another tenant's id")
         twice = json.dumps({**rest, name: 1})[:-1] + f', "{name}": 1}}'
         attacker.send(operation, f"{name} twice", body=twice.encode(), where=("pointer", f"/{name}"))
     for unknown in ("tenant_id", "id", "__class__", "a/b~c", "\u202e"):

@@ -1,7 +1,7 @@
 """Every form of every page, as the pages themselves show them, against the corpus: no crash, no half of anything.
 
 One test per page. Each request is undone afterwards, so that every value meets the form as it was. A refusal shows the
-page again, marks the field, and leaves every row of the organisation as it was.
+page again, marks the field, and leaves every row of the tenant as it was.
 """
 
 from __future__ import annotations

@@ -18,17 +18,17 @@ from itsm.kernel.actor import Actor
 from itsm.reports.tables import as_csv, rows
 from itsm.tenancy.context import tenant
 from itsm.tenancy.management.tenants import tenant_called
-from itsm.tickets.models import DeskSettings
+from itsm.tenancy.models import TenantSettings
 
 REPORTS: Final[dict[str, Callable[..., dict[str, Any]]]] = {"incidents": incident_report}
 
 
 class Command(BaseCommand):
-    help = "Print a report of one organisation. The same figures are on its page and in the API."
+    help = "Print a report of one service desk. The same figures are on its page and in the API."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("report", choices=sorted(REPORTS))
-        parser.add_argument("--tenant", required=True, help="slug of the organisation")
+        parser.add_argument("--tenant", required=True, help="slug of the service desk")
         shape = parser.add_mutually_exclusive_group()
         shape.add_argument("--json", action="store_true", help="print JSON")
         shape.add_argument("--csv", action="store_true", help="print CSV")
@@ -37,13 +37,13 @@ class Command(BaseCommand):
             nargs="+",
             default=[],
             metavar="ISO",
-            help="instants to give the backlog for, in the organisation's zone unless they name one",
+            help="instants to give the backlog for, in the service desk's zone unless they name one",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         found = tenant_called(options["tenant"])
         with tenant(found.pk):
-            zone = ZoneInfo(DeskSettings.objects.values_list("time_zone", flat=True).first() or "UTC")
+            zone = ZoneInfo(TenantSettings.objects.values_list("time_zone", flat=True).first() or "UTC")
         actor = Actor.system(found.pk, "report")
         instants = [_instant(text, zone) for text in options["backlog_at"]]
         report = REPORTS[options["report"]](actor=actor, backlog_at=instants)

@@ -15,8 +15,9 @@ from django.utils.translation import gettext as _
 from itsm.tickets.kinds import KINDS, state_label
 from itsm.tickets.lines import Line
 from itsm.tickets.models import Ticket
+from itsm.tickets.placement import placement_hidden
 from itsm.web.panes import PANES
-from itsm.web.templatetags.itsm_web import when_short
+from itsm.web.templatetags.itsm_web import times
 
 register = template.Library()
 
@@ -63,12 +64,13 @@ class _Rows:
 
     def __init__(self, context: Any, *, own: bool, split: bool) -> None:
         self.own, self.split = own, split
-        self.hidden = context["actor"].hidden_teams
+        self.actor = context["actor"]
         self.open_number = context.get("open_number", "")
         self.here = f"{escape(here)}&amp;" if (here := context.get("here", "")) else ""
         self.pages = {key: escape(reverse(kind.page, args=[_ANY_NUMBER])) for key, kind in KINDS.items()}
         self.service, self.requester = escape(_("Service")), escape(_("Requester"))
         self.unassigned = escape(_("Unassigned"))
+        self.time = times(short=True)
 
     def row(self, ticket: Line | Ticket) -> str:
         number = escape(ticket.number)
@@ -81,7 +83,7 @@ class _Rows:
 {self._named("of-service", self.service, ticket.service)}
 {"" if self.own else self._named("of-requester", self.requester, ticket.requester)}</p></td>
 {"" if self.own else self._whose(ticket)}
-<td class="by-updated dim">{when_short(ticket.updated_at)}</td>
+<td class="by-updated dim">{self.time(ticket.updated_at)}</td>
 </tr>
 """
 
@@ -97,10 +99,11 @@ class _Rows:
 
     def _whose(self, ticket: Line | Ticket) -> str:
         shown = ""
-        if ticket.team_id not in self.hidden:
+        if not placement_hidden(self.actor, ticket.team_id):
             assignee = _bdi(ticket.assignee) or f'<span class="dim">{self.unassigned}</span>'
             shown = f'<span>{assignee}</span>\n<span class="dim">{_bdi(ticket.team)}</span>'
-        return f'<td class="whose">{shown}</td>\n<td class="by-due">{when_short(ticket.due_at)}</td>'
+        due = self.time(ticket.due_at) if ticket.due_at else ""
+        return f'<td class="whose">{shown}</td>\n<td class="by-due">{due}</td>'
 
 
 def _bdi(name: Any) -> str:
