@@ -65,11 +65,15 @@ class _Window:
 def decode(content: bytes) -> str:
     """An uploaded calendar as text. Raises Invalid for what is too large or not UTF-8."""
     if len(content) > SIZE_MAX:
-        raise _refusal("too_large", f"The calendar is larger than {SIZE_MAX // 1024} KiB. Export fewer months.")
+        raise Invalid.one(
+            "calendar", "too_large", f"The calendar is larger than {SIZE_MAX // 1024} KiB. Export fewer months."
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _refusal("not_utf8", f"The calendar is not UTF-8 (byte {error.start}). Export it as UTF-8.") from None
+        raise Invalid.one(
+            "calendar", "not_utf8", f"The calendar is not UTF-8 (byte {error.start}). Export it as UTF-8."
+        ) from None
 
 
 def read_calendar(text: str, zone: ZoneInfo, start: datetime, end: datetime) -> Reading:
@@ -80,9 +84,11 @@ def read_calendar(text: str, zone: ZoneInfo, start: datetime, end: datetime) -> 
     calendars = _parse(text)
     events = [event for calendar in calendars for event in calendar.walk("VEVENT")]
     if not events:
-        raise _refusal("no_events", "The calendar holds no event (VEVENT).")
+        raise Invalid.one("calendar", "no_events", "The calendar holds no event (VEVENT).")
     if len(events) > EVENTS_MAX:
-        raise _refusal("too_many", f"The calendar holds more than {EVENTS_MAX} events. Export fewer months.")
+        raise Invalid.one(
+            "calendar", "too_many", f"The calendar holds more than {EVENTS_MAX} events. Export fewer months."
+        )
     named = next((str(one["X-WR-TIMEZONE"]) for one in calendars if "X-WR-TIMEZONE" in one), "")
     window = _Window(_known_zone(named) or zone, start, end)
     reading = Reading([], [])
@@ -92,31 +98,33 @@ def read_calendar(text: str, zone: ZoneInfo, start: datetime, end: datetime) -> 
         except Unusable as error:
             reading.left_out.append(LeftOut(_title(master), "not_readable", str(error)))
         if len(reading.found) > SHIFTS_MAX:
-            raise _refusal("too_many", f"The calendar makes more than {SHIFTS_MAX} shifts within the window.")
+            raise Invalid.one(
+                "calendar", "too_many", f"The calendar makes more than {SHIFTS_MAX} shifts within the window."
+            )
     reading.found.sort(key=lambda one: (one.start, one.end, one.key))
     return reading
 
 
-def _refusal(code: str, detail: str) -> Invalid:
-    return Invalid.one("calendar", code, detail)
-
-
 def _parse(text: str) -> list[Any]:
     if len(text) > SIZE_MAX or len(text.encode("utf-8", "replace")) > SIZE_MAX:
-        raise _refusal("too_large", f"The calendar is larger than {SIZE_MAX // 1024} KiB. Export fewer months.")
+        raise Invalid.one(
+            "calendar", "too_large", f"The calendar is larger than {SIZE_MAX // 1024} KiB. Export fewer months."
+        )
     depth = 0
     for line in text.splitlines():
         word = line[:6].upper()
         depth += (word == "BEGIN:") - (word[:4] == "END:")
         if depth > _DEPTH_MAX:
-            raise _refusal("too_deep", "The calendar is nested too deep to be one.")
+            raise Invalid.one("calendar", "too_deep", "The calendar is nested too deep to be one.")
     try:
         found = list(Calendar.from_ical(text, multiple=True))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RecursionError):
         found = []
     if not found or depth != 0:
-        raise _refusal(
-            "not_a_calendar", "This is no iCalendar text. It begins with BEGIN:VCALENDAR and ends with END:VCALENDAR."
+        raise Invalid.one(
+            "calendar",
+            "not_a_calendar",
+            "This is no iCalendar text. It begins with BEGIN:VCALENDAR and ends with END:VCALENDAR.",
         )
     return found
 
@@ -291,7 +299,9 @@ def _spend(rule: Rule, begin: datetime, last: date, window: _Window) -> None:
     if rule.count is not None:
         window.days_left -= max((last - begin.date()).days, 0)
     if window.days_left < 0:
-        raise _refusal("too_many", "The calendar counts repetitions over too many years. Export fewer of them.")
+        raise Invalid.one(
+            "calendar", "too_many", "The calendar counts repetitions over too many years. Export fewer of them."
+        )
 
 
 def _until(parts: Any, zone: ZoneInfo) -> datetime | None:

@@ -32,7 +32,7 @@ from itsm.api.oncall import (
     shift_shown,
     source_shown,
 )
-from itsm.api.pagination import PAGE_PARAMETERS, Sort, paginate
+from itsm.api.pagination import PAGE_PARAMETERS, paginate
 from itsm.api.queries import plain_id
 from itsm.api.schema import PAGE_QUERY, operation, page_of, query
 from itsm.api.views.base import ApiView
@@ -42,6 +42,7 @@ from itsm.oncall import commands
 from itsm.oncall.models import OnCallOverride, OnCallSchedule
 from itsm.oncall.schedules import Plan, find_schedule, plan_of, plans, visible_schedules
 from itsm.tenancy.models import Person
+from itsm.tickets.keyset import Sort
 
 #: The longest time that is answered at once.
 WINDOW_MAX: Final = timedelta(days=100)

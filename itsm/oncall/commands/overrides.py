@@ -98,7 +98,7 @@ def _refuse_what_is_not_handed_over(
 ) -> None:
     plan = plan_of(schedule, starts_at)
     if actor.person_id is None or any(one.person != actor.person_id for one in plan.shifts(starts_at, ends_at)):
-        raise Forbidden("oncall.manage", "You can hand over a time only in which you are on call yourself.")
+        raise Forbidden("oncall.manage")
     turns = {person for layer in plan.rota.layers for person in layer.people}
     if person_id is None or person_id not in turns or person_id == actor.person_id:
         raise Invalid.one("person", "not_on_the_rota", "Hand your shift over to somebody else who takes turns here.")

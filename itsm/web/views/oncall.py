@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from itsm.access.decide import allows, authorize
 from itsm.doors.problems import status_of
 from itsm.kernel import clock
-from itsm.kernel.errors import DomainError
+from itsm.kernel.errors import DomainError, Forbidden
 from itsm.oncall import commands
 from itsm.oncall.calendar_in import decode
 from itsm.oncall.feeds import feed_content
@@ -150,7 +150,10 @@ def schedule(request: TenantRequest, schedule_id: UUID) -> HttpResponseBase:
             try:
                 commands.add_override(actor=request.actor, schedule_id=found.pk, **form.given())
             except DomainError as error:
-                form.refuse(error)
+                if isinstance(error, Forbidden):
+                    form.add_error(None, _("You can hand over a time only in which you are on call yourself."))
+                else:
+                    form.refuse(error)
                 refused(request, error)
                 status = status_of(error)
             else:
