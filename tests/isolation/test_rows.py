@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
 from uuid import uuid4
@@ -65,7 +65,11 @@ def row_of(model: type[TenantModel], desk: Desk, **given: Any) -> models.Model:
 def _value(field: Any) -> Any:
     match field:
         case models.DateTimeField():
-            return A_TIME
+            return A_TIME + timedelta(hours=1) if field.name.startswith("end") else A_TIME
+        case models.DateField():
+            return A_TIME.date()
+        case models.TimeField():
+            return A_TIME.time()
         case models.UUIDField():
             return new_id()
         case models.JSONField():
