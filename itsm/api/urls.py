@@ -19,6 +19,7 @@ from itsm.api.views.oncall import (
     ScheduleView,
     ShiftsView,
 )
+from itsm.api.views.service_levels import ServiceLevelReportView
 
 urlpatterns: list[URLPattern] = [
     *route("events/", EventsView, "events"),
@@ -37,6 +38,7 @@ urlpatterns: list[URLPattern] = [
     *route("on-call-schedules/<str:key>/overrides/", OverridesView, "on-call-overrides"),
     *route("on-call-schedules/<str:key>/overrides/<str:override>/", OverrideView, "on-call-override"),
     *route("on-call-schedules/<str:key>/import/", ImportView, "on-call-import"),
+    *route("reports/service-levels/", ServiceLevelReportView, "report-service-levels"),
     path("schema/", schema, name="api-schema"),
     path("schema", schema),
     path("docs/", docs, name="api-docs"),

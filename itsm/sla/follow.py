@@ -36,7 +36,9 @@ def follow(work: UnitOfWork, ticket: Ticket, events: Sequence[Event]) -> None:
         cache(lambda: book(tenant_id)),
         rows,
         past=lambda: past_facts(tenant_id, ticket),
-        organisation=(lambda: organisation_id) if rows else cache(lambda: _organisation(ticket)),
+        organisation=(lambda: organisation_id)
+        if rows
+        else cache(lambda: _organisation(tenant_id, ticket.requester_id)),
     )
     for fact in found:
         course.take(fact)
@@ -81,8 +83,10 @@ def past_facts(tenant_id: UUID, ticket: Ticket) -> list[Fact]:
     return facts(ticket.kind, list(stored), works=lambda event: event.actor_id is not None and known(event.actor_id))
 
 
-def _organisation(ticket: Ticket) -> UUID | None:
-    own = Person.objects.filter(tenant_id=ticket.tenant_id, pk=ticket.requester_id)
+def _organisation(tenant_id: UUID, person_id: UUID | None) -> UUID | None:
+    if person_id is None:
+        return None
+    own = Person.objects.filter(tenant_id=tenant_id, pk=person_id)
     return own.values_list("organisation_id", flat=True).first()
 
 

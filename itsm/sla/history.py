@@ -93,7 +93,7 @@ def backfill(tenant_id: UUID, ticket_ids: Sequence[UUID]) -> int:
         operations: list[SlaClockEvent] = []
         due: dict[UUID, datetime] = {}
         for ticket_id, own in groupby(_events(tenant_id, tickets), key=lambda event: event.ticket_id):
-            course = _course(tickets[ticket_id], list(own), promises, organisations)
+            course = _course(tenant_id, tickets[ticket_id], list(own), promises, organisations)
             for row in course.rows:
                 _silence(tenant_id, row, now)
             rows += course.rows
@@ -116,7 +116,7 @@ def _events(tenant_id: UUID, ticket_ids: Iterable[UUID]) -> Iterable[PastEvent]:
 
 
 def _organisations(tenant_id: UUID, tickets: Iterable[Ticket]) -> dict[UUID | None, UUID | None]:
-    requesters = {ticket.requester_id for ticket in tickets}
+    requesters = {ticket.requester_id for ticket in tickets if ticket.requester_id is not None}
     people = Person.objects.filter(tenant_id=tenant_id, pk__in=requesters)
     return dict(people.values_list("pk", "organisation_id"))
 
@@ -126,7 +126,11 @@ def _plain(rows: Iterable[Any], columns: Iterable[str]) -> list[dict[str, Any]]:
 
 
 def _course(
-    ticket: Ticket, events: list[PastEvent], promises: Book, organisations: Mapping[UUID | None, UUID | None]
+    tenant_id: UUID,
+    ticket: Ticket,
+    events: list[PastEvent],
+    promises: Book,
+    organisations: Mapping[UUID | None, UUID | None],
 ) -> Course:
     """The ticket's clocks after all of its events, each taken with the ticket as it was then."""
     then = _at_first(ticket, events)
@@ -136,7 +140,7 @@ def _course(
         # The first record may be of a moment after the opening, which it tells of; the promise is since then.
         found[0] = replace(found[0], at=min(found[0].at, to_micros(ticket.opened_at)))
     course = Course(
-        ticket.tenant_id,
+        tenant_id,
         then,
         lambda: promises,
         [],

@@ -43,6 +43,7 @@ _OTHER: dict[str, str] = {
     "not_a_calendar": gettext_noop(
         "This is no iCalendar text. It begins with BEGIN:VCALENDAR and ends with END:VCALENDAR."
     ),
+    "not_a_date": gettext_noop("Write a date such as 2026-01-31."),
     "not_a_member": gettext_noop("Only members of a restricted team may have to do with its tickets."),
     "not_an_agent": gettext_noop("Tickets can be assigned to agents only."),
     "not_an_id": gettext_noop("This is none of the values that can be chosen here."),
