@@ -132,7 +132,7 @@ def _day(problems: Problems, name: str, value: str) -> date | None:
 
 
 def service_level_report(*, actor: Actor, given: Mapping[str, str]) -> Report:
-    """Promises kept and missed on the tickets that the actor works on, as plain JSON values. ``given`` as question() reads it.
+    """Promises kept and missed on the tickets that the actor sees by its role, as plain JSON values. ``given`` as question() reads it.
 
     Shares are per cent of those met or missed; median and 90th percentile are business time used, in per cent of the
     target. Raises Invalid and Forbidden.
@@ -167,9 +167,9 @@ def last_end(actor: Actor) -> datetime | None:
 
 
 def _seen(actor: Actor) -> QuerySet[SlaClockEvent]:
-    """Ends of clocks of the tickets that the actor works on. Who only waits for one is not told our promises to each other."""
+    """Ends of clocks of the tickets that the actor sees by a role at the desk: whoever only waits for one is told none of it."""
     ends = visible_to(actor, SlaClockEvent.objects.filter(operation__in=ENDS), _TICKET)
-    return ends.filter(desk_filter(actor, "ticket.read_internal", _TICKET))
+    return ends.filter(desk_filter(actor, "ticket.read", _TICKET))
 
 
 def _ended(actor: Actor, asked: Question) -> QuerySet[Any]:
@@ -247,7 +247,7 @@ def _standing(actor: Actor, asked: Question) -> dict[str, tuple[int, int]]:
     candidates = SlaClockEvent.objects.filter(
         Q(clock__stopped_at__isnull=True) | Q(clock__stopped_at__gte=end), clock__started_at__lt=end, at__lt=end
     )
-    seen = visible_to(actor, candidates, _TICKET).filter(desk_filter(actor, "ticket.read_internal", _TICKET))
+    seen = visible_to(actor, candidates, _TICKET).filter(desk_filter(actor, "ticket.read", _TICKET))
     if asked.metric:
         seen = seen.filter(clock__metric=asked.metric)
     last = seen.order_by("clock_id", "-generation").distinct("clock_id")

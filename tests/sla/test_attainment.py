@@ -176,7 +176,7 @@ def test_policy_versions_are_told_apart(acme: Desk) -> None:
         assert groups(report(acme, by="policy")) == {"Resolution v1": (1, 0, 0), "Resolution v2": (0, 1, 0)}
 
 
-def test_only_tickets_that_one_works_on(acme: Desk, globex: Desk, week: list[Ticket]) -> None:
+def test_only_tickets_that_ones_role_shows(acme: Desk, globex: Desk, week: list[Ticket]) -> None:
     with at(4, 9):
         secret = acme.incident("manager", impact=1, urgency=1)
         assign_ticket(actor=acme.system, ticket_id=secret.pk, team_id=acme.teams["hr"].pk)
@@ -184,6 +184,7 @@ def test_only_tickets_that_one_works_on(acme: Desk, globex: Desk, week: list[Tic
     with at(5, 12):
         assert totals(report(acme, "manager"))[0] == 2, "its requester, too, is told nothing of the team's promises"
         assert totals(report(acme, "hr"))[0] == 3
+        assert totals(report(acme, "admin"))[0] == totals(report(acme, "auditor"))[0] == 2
         assert groups(report(acme, "hr", by="team")) == {"hr": (1, 0, 0), "network": (2, 1, 0), "": (0, 0, 1)}
         assert service_level_report(actor=globex.actor("manager"), given=WEEK)["metrics"] == []
         for who in ("requester", "colleague"):

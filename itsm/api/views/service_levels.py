@@ -42,7 +42,7 @@ class GroupAttainmentOut(AttainmentOut):
 
 
 class ServiceLevelReportOut(Outgoing):
-    """Promises kept and missed on the tickets that the caller works on."""
+    """Promises kept and missed on the tickets that the caller sees by a role at the desk, not as their requester."""
 
     at = serializers.DateTimeField()
     time_zone = serializers.CharField(help_text="The days of the period, and months, are in this zone.")
