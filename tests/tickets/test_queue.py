@@ -82,7 +82,7 @@ def test_restricted_and_foreign_tickets_are_in_nobodys_list_or_count(desk: Desk)
         "open": 4,
         "urgent": 1,
         "waiting": 1,
-        "due": 3,
+        "due": 4,
         "breached": 0,
     }
     assert queue.counts(desk.actor("hr")) == {
@@ -91,7 +91,7 @@ def test_restricted_and_foreign_tickets_are_in_nobodys_list_or_count(desk: Desk)
         "open": 5,
         "urgent": 2,
         "waiting": 1,
-        "due": 4,
+        "due": 5,
         "breached": 0,
     }
     assert queue.counts(desk.actor("other_manager")) == {
