@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
-from config.celery import wake_relay
+from config.celery import wake_relay, wake_sender
 from config.observe import shared
 from incidents import events as incident_events
 from incidents import provision as incident_provision
 from incidents import reactions
 from incidents import telling as incident_telling
+from incidents import topics as incident_topics
 from incidents.kind import INCIDENT
 from incidents.web.page import incident_pane
 from incidents.web.places import PLACES as INCIDENT_PLACES
 from itsm.api import idempotency
 from itsm.events.bus import Consumer, wiring
 from itsm.events.kinds import declare
+from itsm.notify import events as notify_events
+from itsm.notify import planning, sending, standard, topics
+from itsm.notify.commands import forgetting
 from itsm.tickets import events as ticket_events
 from itsm.tickets import files, kinds, search
 from itsm.tickets import provision as ticket_provision
@@ -32,12 +36,14 @@ def connect() -> None:
     """Connect everything. Called once per process, when Django is ready."""
     if wiring.consumers:
         return
-    declare(*ticket_events.KINDS, *incident_events.KINDS)
+    declare(*ticket_events.KINDS, *notify_events.KINDS, *incident_events.KINDS)
     kinds.register(INCIDENT)
     panes.register(INCIDENT.key, incident_pane)
     places.register(*INCIDENT_PLACES)
     ticket_telling.connect()
     incident_telling.connect()
+    standard.connect()
+    incident_topics.connect()
     # In the transaction of the change.
     wiring.react(("ticket.commented",), reactions.resume_on_reply)
     wiring.react(
@@ -47,6 +53,8 @@ def connect() -> None:
     wiring.subscribe(("ticket.texts_removed",), erasure.forget_copies)
     wiring.subscribe(("person.erased",), reactions.remove_imported_notes)
     wiring.subscribe(("person.erased", "texts.retired"), idempotency.forget_answers)
+    wiring.subscribe(("person.erased",), forgetting.forget_person)
+    wiring.subscribe(("ticket.texts_removed",), forgetting.forget_texts)
     # After it, at least once.
     # The events of a kind of ticket begin with its key.
     of_tickets = ("ticket.", *(f"{key}." for key in kinds.KINDS))
@@ -59,5 +67,9 @@ def connect() -> None:
             outside=True,
         )
     )
+    # Last: it hears whatever some topic hears, and all that webhooks may tell.
+    wiring.consume(Consumer("notify.plan", tuple(dict.fromkeys((*of_tickets, *topics.kinds()))), planning.plan))
+    planning.wake_sender.append(wake_sender)
+    sending.counted.append(shared.dispatched)
     wiring.wake_relay = wake_relay
     wiring.sealed = shared.sealed

@@ -14,7 +14,7 @@ from django.db import connection
 
 from itsm.access.models import ApiToken
 from itsm.kernel import clock
-from itsm.kernel.actor import Actor, ActorKind, Grant
+from itsm.kernel.actor import UNREAD_MAX, Actor, ActorKind, Grant
 from itsm.tenancy.lookup import active_tenant
 from itsm.tenancy.models import Tenant
 
@@ -40,8 +40,13 @@ tenancy_membership m JOIN tenancy_person p ON p.tenant_id = m.tenant_id AND p.id
 _MEMBER_NOW = "m.is_active AND (m.valid_until IS NULL OR m.valid_until > %(now)s)"
 
 _OF_PERSON = f"SELECT {_PERSON} FROM tenancy_person p WHERE p.tenant_id = %(tenant)s AND p.id = %(person)s AND {_ABLE}"
+# The bell of every page, asked for along with the rights: a statement of its own would cost more than the count does.
+_UNREAD = f"""
+(SELECT count(*) FROM (SELECT 1 FROM notify_notification n WHERE n.tenant_id = p.tenant_id AND n.person_id = p.id
+  AND n.in_inbox AND n.read_at IS NULL LIMIT {UNREAD_MAX}) unread)
+"""
 _OF_USER = f"""
-SELECT {_PERSON} FROM {_MEMBER} WHERE m.tenant_id = %(tenant)s AND m.user_id = %(user)s AND {_MEMBER_NOW} AND {_ABLE}
+SELECT {_PERSON}, {_UNREAD} FROM {_MEMBER} WHERE m.tenant_id = %(tenant)s AND m.user_id = %(user)s AND {_MEMBER_NOW} AND {_ABLE}
 """
 _OF_TOKEN = f"""
 SELECT {_PERSON}, k.id, k.scopes, k.last_used_at
@@ -89,7 +94,7 @@ def _json(value: Any) -> Any:
 def actor_of_user(tenant_id: UUID, user_id: UUID) -> Actor | None:
     """The signed-in user inside this tenant; None without a valid membership."""
     row = _row(_OF_USER, tenant=tenant_id, user=user_id)
-    return None if row is None else _actor(tenant_id, row)
+    return None if row is None else replace(_actor(tenant_id, row), unread=row[8])
 
 
 def new_secret() -> tuple[str, str, bytes]:

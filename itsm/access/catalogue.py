@@ -99,6 +99,9 @@ _TABLE = """
     category.manage               - - A A A - - A
     settings.read                 - A A A A A A A
     settings.manage               - - - - A - - A
+    notification.read             A A A A A A A A
+    notification.update           A A A A A A A A
+    notification.manage           - - - - A - - -
     token.create                  A A A A A A - A
     token.manage                  - - - - A - - A
 """
@@ -130,6 +133,8 @@ SCOPES: Final[dict[str, frozenset[str]]] = {
     ),
     "events:read": frozenset({"event.read", "audit.read"}),
     "reports:read": frozenset({"report.read"}),
+    "notifications:read": frozenset({"notification.read"}),
+    "notifications:write": frozenset({"notification.update"}),
     "directory:read": frozenset({"team.read", "person.read", "service.read", "category.read", "settings.read"}),
 }
 
