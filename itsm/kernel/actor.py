@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
 
-
 #: More than this is shown as "99+".
 UNREAD_MAX = 100
 

@@ -15,7 +15,7 @@ from itsm.notify.letters import Letter, Told
 from itsm.notify.models import Channel, Dispatch, Status, Urgency
 from itsm.notify.planning import may_read
 from itsm.notify.topics import TOPICS, Topic
-from itsm.notify.wishes import Wishes, wishes_of
+from itsm.notify.wishes import Wishes, wishes_of_person
 from itsm.tenancy.models import Tenant
 from itsm.tickets.models import StateCategory, Ticket
 
@@ -91,8 +91,7 @@ def _why_not(topic: Topic | None, event: Event, reader: Actor) -> tuple[str, Tic
 
 
 def _wishes(reader: Actor) -> Wishes:
-    person = UUID(str(reader.person_id))
-    return wishes_of([person])[person]
+    return wishes_of_person(UUID(str(reader.person_id)))
 
 
 def _reader(dispatch: Dispatch) -> Actor | None:

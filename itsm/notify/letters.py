@@ -47,7 +47,7 @@ class Letter:
 class Told:
     """A notification with all that is needed to tell it: reader, topic, event, and the ticket as the reader sees it."""
 
-    notification: Notification
+    notification: Notification | None
     topic: Topic
     event: Event
     reader: Actor
@@ -63,6 +63,22 @@ def as_read_by(reader: Actor) -> Iterator[str]:
         language = DeskSettings.objects.values_list("language", flat=True).first() or "en"
     with translation.override(language), timezone.override(zone_of(reader.time_zone)):
         yield language
+
+
+def preview(
+    words: wording.Words,
+    reader: Actor,
+    tenant: Tenant,
+    ticket: Ticket,
+    event: Event,
+    topic: Topic | None,
+    language: str,
+) -> Letter:
+    """What these words make of an event of a ticket that the reader has fetched through visible_to(). Sends nothing."""
+    about = topic or Topic("common", _("Something happened"), (), lambda _event: ())
+    told = Told(None, about, event, reader, tenant, ticket)
+    with translation.override(language), timezone.override(zone_of(reader.time_zone)):
+        return compose(words, values_of(told, entry_of(told)))
 
 
 def entry_of(told: Told) -> Entry | None:
@@ -107,7 +123,7 @@ def write(told: Told) -> Letter:
         entry = entry_of(told)
         letter = compose(wording.choose(told.topic, language), values_of(told, entry))
         text = f"{letter.text}\n\n-- \n{_footer(told)}"
-        if told.topic.acknowledge is not None:
+        if told.topic.acknowledge is not None and told.notification is not None:
             link = acknowledge_address(told.notification)
             text = _("Acknowledge with one tap (the link is for you alone):") + f"\n{link}\n\n{text}"
     return Letter(letter.subject, text, internal=entry is not None and entry.internal)

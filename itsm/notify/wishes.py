@@ -74,6 +74,11 @@ def at(local: datetime, clock: time, days: int) -> datetime:
     return datetime.combine(day, clock, local.tzinfo).astimezone(UTC)
 
 
+def wishes_of_person(person_id: UUID) -> Wishes:
+    """What one person wants. Call it inside the tenant."""
+    return wishes_of([person_id])[person_id]
+
+
 def wishes_of(people: Collection[UUID]) -> dict[UUID, Wishes]:
     """What these people want, by id; everybody has an answer. Call it inside the tenant."""
     rows: dict[UUID | None, Preference] = {

@@ -8,7 +8,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from itsm.web.accounts import Invitation, Login, PasswordReset
 from itsm.web.admin import site
-from itsm.web.views import home, inbox, notifying, profile, queue
+from itsm.web.views import home, inbox, messages, notifying, profile, queue
 from itsm.web.views.acknowledge import acknowledge
 
 _NEW_PASSWORD: list[URLPattern | URLResolver] = [
@@ -28,6 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("profile/", profile.profile, name="profile"),
     path("profile/notifications/", notifying.preferences, name="notification-preferences"),
     path("notification-defaults/", notifying.defaults, name="notification-defaults"),
+    path("message-preview/", messages.message_preview, name="message-preview"),
     path("inbox/", inbox.inbox, name="inbox"),
     path("inbox/read/", inbox.read_all, name="inbox-read-all"),
     path("inbox/<uuid:notification_id>/", inbox.open_notification, name="inbox-open"),

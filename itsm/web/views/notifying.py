@@ -19,7 +19,7 @@ from itsm.kernel.errors import DomainError
 from itsm.notify.commands.preferences import CHANNELS, update_preferences
 from itsm.notify.models import Channel, Digest, Preference
 from itsm.notify.topics import TOPICS
-from itsm.notify.wishes import Wishes, of_rows
+from itsm.notify.wishes import Wishes, of_rows, wishes_of_person
 from itsm.web.forms import CommandForm
 from itsm.web.pages import TenantRequest, refused, tenant_page
 
@@ -113,8 +113,6 @@ def _page(request: TenantRequest, *, tenant_wide: bool) -> HttpResponseBase:
 
 
 def _wishes(actor: Actor, tenant_wide: bool) -> Wishes:
-    common = Preference.objects.filter(tenant_id=actor.tenant_id, person__isnull=True).first()
-    if tenant_wide:
-        return of_rows(common, None)
-    own = Preference.objects.filter(tenant_id=actor.tenant_id, person_id__in=[actor.person_id]).first()
-    return of_rows(own, common)
+    if tenant_wide or actor.person_id is None:
+        return of_rows(None, Preference.objects.filter(tenant_id=actor.tenant_id, person__isnull=True).first())
+    return wishes_of_person(actor.person_id)
