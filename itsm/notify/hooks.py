@@ -49,7 +49,9 @@ def sign(secrets: Sequence[str], webhook_id: str, timestamp: int, body: bytes) -
 
 def prepare(dispatch: Dispatch) -> Post | None:
     """What shall be sent; None after the ledger was told why not, or not now. Call it inside the tenant."""
-    endpoint, now = dispatch.endpoint, clock.now()
+    now = clock.now()
+    # As it is now: what left just before may have sent it to rest.
+    endpoint = Endpoint.objects.filter(pk=str(dispatch.endpoint_id)).first()
     if endpoint is None or not endpoint.is_active:
         ledger.drop(dispatch, "switched_off")
         return None

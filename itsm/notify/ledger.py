@@ -28,7 +28,7 @@ def take(now: datetime, limit: int) -> list[Dispatch]:
     rows = list(
         due(now)
         .select_for_update(skip_locked=True, of=("self",))
-        .select_related("endpoint", "person", "notification__event", "event")
+        .select_related("person", "notification__event", "event")
         .order_by("available_at", "pk")[:limit]
     )
     spent = [row for row in rows if row.attempts >= MAX_ATTEMPTS]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from smtplib import SMTPException
 from typing import Any
 from uuid import UUID
@@ -34,14 +33,6 @@ ROUND_SECONDS = 60.0
 counted: list[Callable[[str, str], Any]] = []
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A dispatch that may leave now, with what leaves."""
-
-    dispatch: Dispatch
-    content: EmailMultiAlternatives | hooks.Post
-
-
 def send_due(tenant_id: UUID) -> int:
     """Send what is due for one tenant, for up to ROUND_SECONDS. Answers how many dispatches were taken."""
     taken = 0
@@ -49,11 +40,14 @@ def send_due(tenant_id: UUID) -> int:
     post = _Post()
     try:
         while time.monotonic() < end:
-            ready, count = _take(tenant_id)
-            taken += count
-            for one in ready:
-                _send(tenant_id, one, post)
-            if count < BATCH:
+            now = clock.now()
+            with tenant(tenant_id):
+                ledger.gather(now)
+                batch = ledger.take(now, BATCH)
+            taken += len(batch)
+            for dispatch in batch:
+                _deal(tenant_id, dispatch, post)
+            if len(batch) < BATCH:
                 break
     finally:
         post.close()
@@ -70,28 +64,22 @@ def tenants_with_due() -> list[UUID]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def _take(tenant_id: UUID) -> tuple[list[Ready], int]:
-    """Lease the next ones and look at each: still wanted, still allowed, still true?"""
-    now = clock.now()
-    with tenant(tenant_id):
-        ledger.gather(now)
-        taken = ledger.take(now, BATCH)
-    ready = []
-    for dispatch in taken:
-        # Each for itself: one that cannot be told must not keep the others from leaving.
-        try:
-            with tenant(tenant_id):
-                content = _prepare(dispatch)
-        except Exception as error:
-            logger.exception("a message could not be written", extra={"dispatch_id": str(dispatch.pk)})
-            with tenant(tenant_id):
-                ledger.again(dispatch, f"{type(error).__name__}")
-            content = None
-        if content is not None:
-            ready.append(Ready(dispatch, content))
-        elif dispatch.status not in {Status.PLANNED, Status.HELD}:
-            _count(dispatch)
-    return ready, len(taken)
+def _deal(tenant_id: UUID, dispatch: Dispatch, post: _Post) -> None:
+    """Look at one, send it, and write down what came of it: what happens to one never keeps another from leaving."""
+    content: EmailMultiAlternatives | hooks.Post | None = None
+    try:
+        # After what left before it: caps and resting endpoints count that.
+        with tenant(tenant_id):
+            content = _prepare(dispatch)
+    except Exception as error:
+        logger.exception("a message could not be written", extra={"dispatch_id": str(dispatch.pk)})
+        with tenant(tenant_id):
+            ledger.again(dispatch, type(error).__name__)
+    if content is not None:
+        _send(tenant_id, dispatch, content, post)
+    if dispatch.status in {Status.SENT, Status.FAILED, Status.DROPPED}:
+        for count in counted:
+            count(dispatch.channel, dispatch.status)
 
 
 def _prepare(dispatch: Dispatch) -> EmailMultiAlternatives | hooks.Post | None:
@@ -109,16 +97,13 @@ def _prepare(dispatch: Dispatch) -> EmailMultiAlternatives | hooks.Post | None:
         return mail.build(dispatch, letter, home, language)
 
 
-def _send(tenant_id: UUID, ready: Ready, post: _Post) -> None:
+def _send(tenant_id: UUID, dispatch: Dispatch, content: EmailMultiAlternatives | hooks.Post, post: _Post) -> None:
     """Outside every transaction."""
-    dispatch = ready.dispatch
     try:
-        if isinstance(ready.content, hooks.Post):
-            hooks.send(tenant_id, dispatch, ready.content)
-        else:
-            post.send(ready.content)
-            with tenant(tenant_id):
-                ledger.sent(dispatch, mail.message_id(dispatch))
+        if isinstance(content, hooks.Post):
+            hooks.send(tenant_id, dispatch, content)
+            return
+        post.send(content)
     except (SMTPException, OSError, ValueError) as error:
         logger.warning("a mail did not leave: %s", type(error).__name__, extra={"dispatch_id": str(dispatch.pk)})
         post.close()
@@ -128,13 +113,9 @@ def _send(tenant_id: UUID, ready: Ready, post: _Post) -> None:
                 ledger.fail(dispatch, said, "refused")
             else:
                 ledger.again(dispatch, said)
-    if dispatch.status in {Status.SENT, Status.FAILED, Status.DROPPED}:
-        _count(dispatch)
-
-
-def _count(dispatch: Dispatch) -> None:
-    for count in counted:
-        count(dispatch.channel, dispatch.status)
+    else:
+        with tenant(tenant_id):
+            ledger.sent(dispatch, mail.message_id(dispatch))
 
 
 class _Post:

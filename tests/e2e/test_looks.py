@@ -30,6 +30,12 @@ PAGES: dict[str, list[str]] = {
     "": ["/?choose"],
     "queue/": ["{base}/queue/", "{base}/queue/?view=mine", "{base}/queue/?priority=0", "{base}/queue/?open={number}"],
     "profile/": ["{base}/profile/"],
+    "profile/notifications/": ["{base}/profile/notifications/"],
+    "notification-defaults/": ["{base}/notification-defaults/"],
+    "message-preview/": ["{base}/message-preview/"],
+    "inbox/": ["{base}/inbox/", "{base}/inbox/?unread"],
+    # Without a link of ours; the page with the button is looked at in tests/e2e/test_inbox.py.
+    "acknowledge/<str:token>/": ["/acknowledge/x/"],
     "tokens/": ["{base}/tokens/"],
     "incidents/new/": ["{base}/incidents/new/"],
     "incidents/mine/": ["{base}/incidents/mine/"],
@@ -68,6 +74,8 @@ NOT_PAGES = frozenset(
         "incidents/<number:number>/files/<uuid:file_id>/",
         "reports/incidents.csv",
         "tokens/<uuid:token_id>/revoke/",
+        "inbox/read/",
+        "inbox/<uuid:notification_id>/",
     }
 )
 _FACTS = """() => ({

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -135,7 +136,7 @@ def test_notes_and_restricted_teams_do_not_leave(acme: Desk, receiver: Receiver)
         assert receiver.got == []
         comment_on_ticket(actor=acme.actor("agent"), ticket_id=ticket.pk, body="Open")
         relay(acme.tenant.pk)
-        assign_ticket(actor=acme.actor("agent"), ticket_id=ticket.pk, team_id=acme.teams["hr"].pk)
+        assign_ticket(actor=acme.system, ticket_id=ticket.pk, team_id=acme.teams["hr"].pk)
         deliver(acme)
     assert receiver.got == []
     assert webhooks(acme) == [("sent", ""), ("dropped", "no_right")]
@@ -274,10 +275,8 @@ def test_an_answer_that_never_ends_is_cut(receiver: Receiver, monkeypatch: pytes
     monkeypatch.setattr(outward, "WHOLE_SECONDS", 1.0)
     receiver.drip = 0.1
     begun = time.monotonic()
-    try:
+    with contextlib.suppress(OSError):
         outward.post(receiver.url, b"{}", {})
-    except OSError:
-        pass
     assert time.monotonic() - begun < 5
 
 

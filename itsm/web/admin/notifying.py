@@ -185,4 +185,5 @@ def _with_readable(actor: Actor, rows: QuerySet[Any]) -> QuerySet[Any]:
         condition &= Q(internal=False)
     parts = Dispatch.objects.filter(digest_id=OuterRef("pk"), channel=Channel.EMAIL)
     shown: QuerySet[Any] = rows.annotate(closed=Exists(parts.exclude(condition)))
-    return shown.annotate(readable=condition & Q(closed=False))
+    readable: QuerySet[Any] = shown.annotate(readable=condition & Q(closed=False))
+    return readable
