@@ -99,8 +99,8 @@ _TABLE = """
     category.manage               - - A A A - - A
     settings.read                 - A A A A A A A
     settings.manage               - - - - A - - A
-    notification.read             A A A A A A A A
-    notification.update           A A A A A A A A
+    notification.read             A A A A A A A -
+    notification.update           A A A A A A A -
     notification.manage           - - - - A - - -
     token.create                  A A A A A A - A
     token.manage                  - - - - A - - A

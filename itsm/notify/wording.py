@@ -61,7 +61,7 @@ _add_subject("comment", "Re: {ticket.number} {ticket.title}", "Re: {ticket.numbe
 _add_subject("resolved", "Resolved: {ticket.number} {ticket.title}", "Gelöst: {ticket.number} {ticket.title}")
 _add_subject("reopened", "Reopened: {ticket.number} {ticket.title}", "Wieder geöffnet: {ticket.number} {ticket.title}")
 _add_subject("closed", "Closed: {ticket.number} {ticket.title}", "Geschlossen: {ticket.number} {ticket.title}")
-_add_subject("canceled", "Canceled: {ticket.number} {ticket.title}", "Storniert: {ticket.number} {ticket.title}")
+_add_subject("canceled", "Canceled: {ticket.number} {ticket.title}", "Abgebrochen: {ticket.number} {ticket.title}")
 _add_subject("merged", "Merged: {ticket.number} {ticket.title}", "Zusammengeführt: {ticket.number} {ticket.title}")
 add(
     "webhook_disabled",
