@@ -24,7 +24,10 @@ REFUSES: dict[Key, str] = {
     (r"admin/.*/delete/", "GET|POST"): "nothing is deleted by the admin: 403",
     (r"admin/.*/history/", "GET"): "the event log is the history: 404",
     (r"admin/(events/event|access/apitoken|notify/dispatch)/add/", "GET|POST"): "looked at, never typed: 403",
-    (r"admin/(events/event|access/apitoken|notify/dispatch)/<path:object_id>/change/", "POST"): "looked at, never typed: 403",
+    (
+        r"admin/(events/event|access/apitoken|notify/dispatch)/<path:object_id>/change/",
+        "POST",
+    ): "looked at, never typed: 403",
     (r"admin/tickets/(desksettings|priorityrule)/add/", "GET|POST"): "made with the tenant, once: 403",
 }
 #: Django's own commands are not ours to test.

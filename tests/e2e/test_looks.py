@@ -34,7 +34,7 @@ PAGES: dict[str, list[str]] = {
     "notification-defaults/": ["{base}/notification-defaults/"],
     "message-preview/": ["{base}/message-preview/"],
     "inbox/": ["{base}/inbox/", "{base}/inbox/?unread"],
-    # Without a link of ours; the page with the button is looked at in tests/e2e/test_inbox.py.
+    # What a link that is none says; no topic of today acknowledges anything, so none has a button yet.
     "acknowledge/<str:token>/": ["/acknowledge/x/"],
     "tokens/": ["{base}/tokens/"],
     "incidents/new/": ["{base}/incidents/new/"],
