@@ -58,10 +58,20 @@ app.conf.update(
     worker_soft_shutdown_timeout=20,
     timezone="UTC",
     enable_utc=True,
-    imports=["itsm.api.tasks", "itsm.events.tasks", "itsm.tickets.tasks", "itsm.notify.tasks", "incidents.tasks"],
+    imports=[
+        "itsm.api.tasks",
+        "itsm.events.tasks",
+        "itsm.sla.tasks",
+        "itsm.tickets.tasks",
+        "itsm.notify.tasks",
+        "incidents.tasks",
+    ],
     beat_schedule={
         # `expires`: a sweep that could not start in time is replaced by the next one and never piles up.
         "relay": {"task": "itsm.events.tasks.relay_all", "schedule": 1.0, "options": {"expires": 2}},
+        # The loop process does the same each second; this is for the installation that has only workers.
+        "sla": {"task": "itsm.sla.tasks.sweep_clocks", "schedule": 5.0, "options": {"expires": 4}},
+        "sla_audit": {"task": "itsm.sla.tasks.audit_clocks", "schedule": 60.0, "options": {"expires": 60}},
         "send": {"task": "itsm.notify.tasks.send_all", "schedule": 2.0, "options": {"expires": 3}},
         "prune_notifications": {
             "task": "itsm.notify.tasks.prune_all",

@@ -15,28 +15,45 @@ from incidents import topics as incident_topics
 from incidents.kind import INCIDENT
 from incidents.web.page import incident_pane
 from incidents.web.places import PLACES as INCIDENT_PLACES
+from itsm.access import actors, watching
+from itsm.access import events as access_events
 from itsm.api import idempotency
 from itsm.events.bus import Consumer, wiring
-from itsm.events.kinds import declare
+from itsm.events.kinds import OF_THE_LOG, declare
 from itsm.notify import events as notify_events
-from itsm.notify import planning, sending, standard, topics
+from itsm.notify import inbox, planning, sending, standard
+from itsm.notify import topics as notify_topics
 from itsm.notify.commands import forgetting
+from itsm.sla import events as sla_events
+from itsm.sla import follow as sla_follow
+from itsm.sla import provision as sla_provision
+from itsm.tenancy import provision as tenancy_provision
+from itsm.tickets import chains, files, kinds, search
 from itsm.tickets import events as ticket_events
-from itsm.tickets import files, kinds, search
 from itsm.tickets import provision as ticket_provision
 from itsm.tickets import telling as ticket_telling
 from itsm.tickets.commands import erasure
+from itsm.tickets.models import Watcher
 from itsm.web import panes, places
 
 #: What a new tenant gets, in this order.
-PROVISION: tuple[Callable[[UUID], None], ...] = (ticket_provision.provision, incident_provision.provision)
+PROVISION: tuple[Callable[[UUID], None], ...] = (
+    tenancy_provision.provision,
+    ticket_provision.provision,
+    incident_provision.provision,
+    sla_provision.provision,
+)
 
 
 def connect() -> None:
     """Connect everything. Called once per process, when Django is ready."""
     if wiring.consumers:
         return
-    declare(*ticket_events.KINDS, *notify_events.KINDS, *incident_events.KINDS)
+    declare(*OF_THE_LOG, *access_events.KINDS, *ticket_events.KINDS, *incident_events.KINDS, *sla_events.KINDS)
+    declare(*notify_events.KINDS)
+    actors.count_unread(inbox.UNREAD)
+    watching.connect(Watcher.objects)
+    wiring.bare_tickets = chains.bare_tickets
     kinds.register(INCIDENT)
     panes.register(INCIDENT.key, incident_pane)
     places.register(*INCIDENT_PLACES)
@@ -44,7 +61,8 @@ def connect() -> None:
     incident_telling.connect()
     standard.connect()
     incident_topics.connect()
-    # In the transaction of the change.
+    # In the transaction of the change; clocks even in its statements.
+    wiring.keep(sla_follow.follow)
     wiring.react(("ticket.commented",), reactions.resume_on_reply)
     wiring.react(
         ("incident.started", "incident.held", "incident.resumed", "incident.resolved"), reactions.cascade_to_children
@@ -68,7 +86,7 @@ def connect() -> None:
         )
     )
     # Last: it hears whatever some topic hears, and all that webhooks may tell.
-    wiring.consume(Consumer("notify.plan", tuple(dict.fromkeys((*of_tickets, *topics.kinds()))), planning.plan))
+    wiring.consume(Consumer("notify.plan", tuple(dict.fromkeys((*of_tickets, *notify_topics.kinds()))), planning.plan))
     planning.wake_sender.append(wake_sender)
     sending.counted.append(shared.dispatched)
     wiring.wake_relay = wake_relay

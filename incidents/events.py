@@ -6,12 +6,13 @@ KINDS = (
     kind(
         "incident.opened",
         "state impact urgency priority requester channel",
-        "service category team assignee follow_up_of",
+        "service category team assignee",
         texts="title description",
     ),
-    kind("incident.started", "state", "assignee team"),
-    kind("incident.held", "state hold_reason", "comment"),
-    kind("incident.resumed", "state hold_reason", "comment"),
+    kind("incident.started", "state"),
+    # The question to the caller is a comment that this causes; the reply is what causes the resuming.
+    kind("incident.held", "state hold_reason"),
+    kind("incident.resumed", "state hold_reason"),
     kind("incident.resolved", "state close_code", texts="close_notes"),
     kind("incident.reopened", "state", texts="reason"),
     kind("incident.closed", "state", "close_code"),

@@ -24,8 +24,9 @@ from itsm.reports.handoffs import handoffs
 from itsm.reports.paths import ARROW, Paths, read_paths
 from itsm.reports.spread import Quantile, hours_between, quantile, rounded
 from itsm.tenancy.context import tenant
+from itsm.tenancy.models import TenantSettings
 from itsm.tenancy.patience import patient
-from itsm.tickets.models import DeskSettings, Ticket
+from itsm.tickets.models import Ticket
 
 Report = dict[str, Any]
 
@@ -65,7 +66,7 @@ def incident_report(*, actor: Actor, backlog_at: Sequence[datetime] = (), top: i
 
 
 def _zone(actor: Actor) -> ZoneInfo:
-    name = DeskSettings.objects.filter(tenant_id=actor.tenant_id).values_list("time_zone", flat=True).first()
+    name = TenantSettings.objects.filter(tenant_id=actor.tenant_id).values_list("time_zone", flat=True).first()
     return ZoneInfo(name or "UTC")
 
 

@@ -29,6 +29,7 @@ REFUSES: dict[Key, str] = {
         "POST",
     ): "looked at, never typed: 403",
     (r"admin/tickets/(desksettings|priorityrule)/add/", "GET|POST"): "made with the tenant, once: 403",
+    (r"admin/tenancy/membership/add/", "GET|POST"): "made by an invitation: 403",
 }
 #: Django's own commands are not ours to test.
 OURS = ("config.", "incidents.", "itsm.")

@@ -23,6 +23,7 @@ from redis import RedisError
 from config.observe import shared
 from itsm.events.figures import log_figures
 from itsm.notify.figures import ledger_figures
+from itsm.sla.audit import sla_figures
 from itsm.web.middleware import bearer
 
 disable_created_metrics()
@@ -47,6 +48,7 @@ class OutsideCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from self._log()
+        yield from self._clocks()
         yield from self._tasks()
 
     def _log(self) -> Iterator[Metric]:
@@ -71,6 +73,23 @@ class OutsideCollector(Collector):
             "viable_dispatches_overdue_seconds", "How long the oldest due message waits.", _age(ledger.due_since, now)
         )
         yield GaugeMetricFamily("viable_deliveries_dead", "Deliveries that were given up.", found.dead)
+
+    def _clocks(self) -> Iterator[Metric]:
+        try:
+            found = sla_figures()
+        except (DatabaseError, InterfaceError):
+            return  # Said above.
+        now = datetime.now(UTC)
+        yield GaugeMetricFamily(
+            "viable_sla_lag_seconds",
+            "How long the oldest due clock waits for the sweep, 0 without any.",
+            _age(found.due_since, now),
+        )
+        yield GaugeMetricFamily("viable_sla_untold_fires", "Fired thresholds that no ticket was told.", found.untold)
+        yield GaugeMetricFamily(
+            "viable_sla_untold_seconds", "Since when the oldest of them waits.", _age(found.untold_since, now)
+        )
+        yield GaugeMetricFamily("viable_sla_parked_clocks", "Clocks that cannot be fired.", found.parked)
 
     def _tasks(self) -> Iterator[Metric]:
         try:

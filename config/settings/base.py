@@ -18,6 +18,7 @@ INSTALLED_APPS = [
     "itsm.access",
     "itsm.events",
     "itsm.tickets",
+    "itsm.sla",
     "itsm.notify",
     "itsm.reports",
     "itsm.api",
@@ -125,7 +126,8 @@ CACHES: dict[str, Any] = {
 
 # --- People, sessions, language -------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "tenancy.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["itsm.web.signed_in.Backend"]
+SESSION_ENGINE = "itsm.web.signed_in"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

@@ -32,18 +32,9 @@ def merge_incident(
     if ticket_id == into_id:
         raise Invalid.one("into", "itself", "An incident cannot be merged into itself.")
     with unit_of_work(actor, cause=cause) as work:
-        # Both rows are locked, parents first as in the cascade and otherwise in the order of their ids, so that two merges
-        # the other way round cannot wait for each other.
-        locked: dict[UUID, Ticket] = {}
-        for one in sorted((ticket_id, into_id), key=_lock_order):
-            try:
-                locked[one] = lock_ticket(actor, one, kind=KIND)
-            except NotFound:
-                if one == ticket_id:
-                    raise
+        target = _lock_both(actor, ticket_id, into_id)
         # Who may not merge at all learns nothing about what he names.
         ticket, incident, state = begin(work, "merge", ticket_id, expected_version)
-        target = locked.get(into_id)
         if target is None:
             raise Invalid.one("into", "unknown_reference", "There is no incident with this id to merge into.")
         authorize(actor, "incident.merge", target)
@@ -54,12 +45,7 @@ def merge_incident(
         incident.close_code, incident.closed_by_id, incident.hold_reason = CloseCode.DUPLICATE, actor.person_id, ""
         work.changed(ticket, "closed_at", "duplicate_of")
         work.changed(incident, "close_code", "closed_by", "hold_reason")
-        followers = set(Watcher.objects.filter(ticket_id=ticket.pk).values_list("person_id", flat=True))
-        if ticket.requester_id:
-            followers.add(ticket.requester_id)
-        followers -= set(Watcher.objects.filter(ticket_id=target.pk).values_list("person_id", flat=True))
-        followers -= {target.requester_id}
-        new = sorted(followers)
+        new = _new_followers(ticket, target)
         work.add(
             TicketLink(
                 tenant_id=actor.tenant_id,
@@ -74,6 +60,30 @@ def merge_incident(
         work.emit("incident.absorbed", target, duplicate=ticket.pk, watchers=new)
         hand_over_children(work, ticket, target)
     return ticket
+
+
+def _lock_both(actor: Actor, ticket_id: UUID, into_id: UUID) -> Ticket | None:
+    """Lock both rows; answers the second one, or None when the actor knows none. Raises NotFound for the first one only.
+
+    Parents first as in the cascade and otherwise in the order of their ids, so that two merges the other way round cannot
+    wait for each other.
+    """
+    locked: dict[UUID, Ticket] = {}
+    for one in sorted((ticket_id, into_id), key=_lock_order):
+        try:
+            locked[one] = lock_ticket(actor, one, kind=KIND)
+        except NotFound:
+            if one == ticket_id:
+                raise
+    return locked.get(into_id)
+
+
+def _new_followers(ticket: Ticket, target: Ticket) -> list[UUID]:
+    """Requester and watchers of ``ticket`` who do not follow ``target`` yet."""
+    followers = set(Watcher.objects.filter(ticket_id=ticket.pk).values_list("person_id", flat=True))
+    followers |= {ticket.requester_id}
+    followers -= set(Watcher.objects.filter(ticket_id=target.pk).values_list("person_id", flat=True))
+    return sorted(followers - {target.requester_id, None})
 
 
 def _lock_order(ticket_id: UUID) -> tuple[int, UUID]:

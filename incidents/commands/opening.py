@@ -8,7 +8,7 @@ from incidents.flow import FLOW, KIND, IncidentState
 from incidents.models import Incident
 from itsm.access.decide import authorize
 from itsm.events.models import Event
-from itsm.events.write import unit_of_work
+from itsm.events.write import UnitOfWork, unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import IllegalTransition, Invalid, Problems
 from itsm.kernel.ids import new_id
@@ -43,31 +43,13 @@ def open_incident(
     Priority follows from impact and urgency (1 high … 3 low). Raises Invalid naming each bad field, Forbidden when the
     actor may not log for somebody else.
     """
-    problems = Problems()
-    clean_title = clean_text(problems, "title", title, limit=TITLE_MAX, required=True, line=True)
-    clean_description = clean_text(problems, "description", description, limit=BODY_MAX)
-    if channel not in CHANNELS:
-        problems.add("channel", "unknown_channel", f"channel must be one of {', '.join(sorted(CHANNELS))}.")
-    problems.raise_if_any()
+    clean_title, clean_description = _texts(title, description, channel)
     with unit_of_work(actor, cause=cause) as work:
         requester = requester_id or actor.person_id
         authorize(actor, "incident.create", process=KIND)
-        if requester != actor.person_id:
-            authorize(actor, "incident.create_for_others", process=KIND)
-        if (team_id or assignee_id) is not None:
+        if requester != actor.person_id or team_id is not None or assignee_id is not None:
             authorize(actor, "incident.create_for_others", process=KIND)
         priority = priority_of(actor.tenant_id, impact, urgency)
-        if team_id in actor.hidden_teams:
-            raise Invalid.one("team", "unknown_reference", "There is no active team with this id.")
-        refuse_unknown(
-            actor,
-            requester=(Person, requester),
-            service=(Service, service_id),
-            category=(Category, category_id),
-            team=(Team, team_id),
-        )
-        if assignee_id is not None:
-            check_assignee(actor, assignee_id, team_id, KIND)
         state = FLOW.state(IncidentState.NEW)
         ticket = Ticket(
             pk=new_id(),
@@ -90,26 +72,57 @@ def open_incident(
             opened_at=work.now,
             updated_at=work.now,
         )
+        _refuse_unknown(actor, ticket)
         work.guard("incident.create", ticket, {})
         # Last, when nothing can refuse any more: an unused number would be a gap.
         ticket.number = take_numbers(actor.tenant_id, KIND)[0]
         work.add(ticket, Incident(tenant_id=actor.tenant_id, ticket_id=ticket.pk))
-        work.emit(
-            "incident.opened",
-            ticket,
-            state=[None, state.code],
-            impact=impact,
-            urgency=urgency,
-            priority=priority,
-            requester=requester,
-            channel=channel,
-            service=service_id,
-            category=category_id,
-            team=team_id,
-            assignee=assignee_id,
-            texts={"title": clean_title, "description": clean_description},
-        )
+        _record(work, ticket)
     return ticket
+
+
+def _texts(title: str, description: str, channel: str) -> tuple[str, str]:
+    """Title and description as they are stored. Raises Invalid naming what is wrong with them or with the channel."""
+    problems = Problems()
+    clean_title = clean_text(problems, "title", title, limit=TITLE_MAX, required=True, line=True)
+    clean_description = clean_text(problems, "description", description, limit=BODY_MAX)
+    if channel not in CHANNELS:
+        problems.add("channel", "unknown_channel", f"channel must be one of {', '.join(sorted(CHANNELS))}.")
+    problems.raise_if_any()
+    return clean_title, clean_description
+
+
+def _refuse_unknown(actor: Actor, ticket: Ticket) -> None:
+    """Raise Invalid for whatever the new ticket refers to and the actor cannot choose."""
+    if ticket.team_id in actor.hidden_teams:
+        raise Invalid.one("team", "unknown_reference", "There is no active team with this id.")
+    refuse_unknown(
+        actor,
+        requester=(Person, ticket.requester_id),
+        service=(Service, ticket.service_id),
+        category=(Category, ticket.category_id),
+        team=(Team, ticket.team_id),
+    )
+    if ticket.assignee_id is not None:
+        check_assignee(actor, ticket.assignee_id, ticket.team_id, KIND)
+
+
+def _record(work: UnitOfWork, ticket: Ticket) -> None:
+    work.emit(
+        "incident.opened",
+        ticket,
+        state=[None, ticket.state],
+        impact=ticket.impact,
+        urgency=ticket.urgency,
+        priority=ticket.priority,
+        requester=ticket.requester_id,
+        channel=ticket.channel,
+        service=ticket.service_id,
+        category=ticket.category_id,
+        team=ticket.team_id,
+        assignee=ticket.assignee_id,
+        texts={"title": ticket.title, "description": ticket.description},
+    )
 
 
 def open_follow_up(*, actor: Actor, ticket_id: UUID, title: str = "", description: str = "") -> Ticket:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,24 +14,23 @@ from django.db import connection
 
 from itsm.access.models import ApiToken
 from itsm.kernel import clock
-from itsm.kernel.actor import UNREAD_MAX, Actor, ActorKind, Grant
+from itsm.kernel.actor import Actor, ActorKind, Grant
 from itsm.tenancy.lookup import active_tenant
 from itsm.tenancy.models import Tenant
 
 TOKEN_PREFIX = "vbl_"  # noqa: S105 - what secret scanners look for, not a secret
 
-# Whoever has chosen no zone reads in the desk's; asking for it here saves every request a query of its own. (A language that
+# Whoever has chosen no zone reads in the tenant's; asking for it here saves every request a query of its own. (A language that
 # nobody has chosen is the one that the browser asks for.)
 _PERSON = """
 p.id, p.name, p.language,
-  coalesce(nullif(p.time_zone, ''), (SELECT d.time_zone FROM tickets_desksettings d WHERE d.tenant_id = p.tenant_id)),
+  coalesce(nullif(p.time_zone, ''), (SELECT s.time_zone FROM tenancy_tenantsettings s WHERE s.tenant_id = p.tenant_id)),
   (SELECT coalesce(jsonb_agg(jsonb_build_array(g.role, g.process, g.team_id)), '[]'::jsonb) FROM access_rolegrant g
     WHERE g.tenant_id = p.tenant_id AND g.person_id = p.id AND (g.valid_until IS NULL OR g.valid_until > %(now)s)),
   (SELECT coalesce(jsonb_agg(t.id), '[]'::jsonb) FROM tenancy_team t
     WHERE t.tenant_id = p.tenant_id AND t.is_restricted AND NOT EXISTS (SELECT 1 FROM access_rolegrant m
       WHERE m.tenant_id = p.tenant_id AND m.team_id = t.id AND m.person_id = p.id
-        AND (m.valid_until IS NULL OR m.valid_until > %(now)s))),
-  p.shortcuts, p.split_queue
+        AND (m.valid_until IS NULL OR m.valid_until > %(now)s)))
 """
 _ABLE = "p.is_active AND p.erased_at IS NULL"
 _MEMBER = """
@@ -40,13 +39,10 @@ tenancy_membership m JOIN tenancy_person p ON p.tenant_id = m.tenant_id AND p.id
 _MEMBER_NOW = "m.is_active AND (m.valid_until IS NULL OR m.valid_until > %(now)s)"
 
 _OF_PERSON = f"SELECT {_PERSON} FROM tenancy_person p WHERE p.tenant_id = %(tenant)s AND p.id = %(person)s AND {_ABLE}"
-# The bell of every page, asked for along with the rights: a statement of its own would cost more than the count does.
-_UNREAD = f"""
-(SELECT count(*) FROM (SELECT 1 FROM notify_notification n WHERE n.tenant_id = p.tenant_id AND n.person_id = p.id
-  AND n.in_inbox AND n.read_at IS NULL LIMIT {UNREAD_MAX}) unread)
-"""
+_NOTHING_UNREAD = "0 AS unread"
 _OF_USER = f"""
-SELECT {_PERSON}, {_UNREAD} FROM {_MEMBER} WHERE m.tenant_id = %(tenant)s AND m.user_id = %(user)s AND {_MEMBER_NOW} AND {_ABLE}
+SELECT {_PERSON}, p.shortcuts, p.split_queue, {_NOTHING_UNREAD}
+FROM {_MEMBER} WHERE m.tenant_id = %(tenant)s AND m.user_id = %(user)s AND {_MEMBER_NOW} AND {_ABLE}
 """
 _OF_TOKEN = f"""
 SELECT {_PERSON}, k.id, k.scopes, k.last_used_at
@@ -55,6 +51,27 @@ JOIN tenancy_user u ON u.id = m.user_id AND u.is_active
 WHERE k.tenant_id = %(tenant)s AND k.secret_hash = %(hash)s AND k.revoked_at IS NULL
   AND (k.expires_at IS NULL OR k.expires_at > %(now)s) AND {_MEMBER_NOW} AND {_ABLE}
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """How a person likes the pages. Rights know nothing of it; it comes along with the actor, where there are pages."""
+
+    #: Single keys (J, K, O …) do something.
+    shortcuts: bool = True
+    #: The queue shows list and ticket side by side.
+    split_queue: bool = True
+    #: How much stands unread in the inbox, up to 100.
+    unread: int = 0
+
+
+def count_unread(expression: str) -> None:
+    """Say how the unread of a person ``p`` are counted, in SQL; nobody has any until the room that knows is connected.
+
+    Asked along with the rights: a statement of its own would cost every page more than the count does.
+    """
+    global _OF_USER
+    _OF_USER = _OF_USER.replace(_NOTHING_UNREAD, expression)
 
 
 def actor_of_person(tenant_id: UUID, person_id: UUID) -> Actor | None:
@@ -81,8 +98,6 @@ def _actor(tenant_id: UUID, row: tuple[Any, ...]) -> Actor:
         time_zone=row[3] or "UTC",
         grants=frozenset(Grant(role, process or None, UUID(team) if team else None) for role, process, team in grants),
         hidden_teams=frozenset(UUID(team) for team in hidden),
-        shortcuts=row[6],
-        split_queue=row[7],
     )
 
 
@@ -91,10 +106,10 @@ def _json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
-def actor_of_user(tenant_id: UUID, user_id: UUID) -> Actor | None:
-    """The signed-in user inside this tenant; None without a valid membership."""
+def member_of_user(tenant_id: UUID, user_id: UUID) -> tuple[Actor, Preferences] | None:
+    """The user as an actor inside this tenant, with how he likes the pages; None without a valid membership."""
     row = _row(_OF_USER, tenant=tenant_id, user=user_id)
-    return None if row is None else replace(_actor(tenant_id, row), unread=row[8])
+    return None if row is None else (_actor(tenant_id, row), Preferences(*row[6:]))
 
 
 def new_secret() -> tuple[str, str, bytes]:
@@ -117,7 +132,7 @@ def actor_of_token(tenant_id: UUID, secret: str) -> Actor | None:
     row = _row(_OF_TOKEN, tenant=tenant_id, hash=secret_hash(secret))
     if row is None:
         return None
-    token_id, scopes, last_used_at = row[8:]
+    token_id, scopes, last_used_at = row[6:]
     now = clock.now()
     if last_used_at is None or now - last_used_at > timedelta(minutes=1):
         _note_use(token_id, now)

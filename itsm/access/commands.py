@@ -6,9 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
-from zoneinfo import available_timezones
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db.models import Q
@@ -22,6 +20,7 @@ from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Invalid, NotFound, Problems
 from itsm.kernel.texts import clean_text
 from itsm.kernel.unset import UNSET, Unset
+from itsm.tenancy.locale import check_language, check_time_zone
 from itsm.tenancy.models import Membership, Organisation, Person, Team, User
 
 #: The shape of a kind's key; which kinds there are is data of the rooms above.
@@ -72,14 +71,12 @@ def update_person(
         clean["name"] = clean_text(problems, "name", name, limit=200, required=True, line=True)
     if language is not UNSET:
         clean["language"] = language
-        if language and language not in dict(settings.LANGUAGES):
-            problems.add(
-                "language", "unknown_language", f"language must be one of {', '.join(dict(settings.LANGUAGES))}."
-            )
+        if language:
+            check_language(problems, language)
     if time_zone is not UNSET:
-        if time_zone and time_zone not in available_timezones():
-            problems.add("time_zone", "unknown_zone", "time_zone must be a name such as Europe/Berlin.")
         clean["time_zone"] = time_zone
+        if time_zone:
+            check_time_zone(problems, time_zone)
     if shortcuts is not UNSET:
         clean["shortcuts"] = shortcuts
     if split_queue is not UNSET:
@@ -103,16 +100,47 @@ def update_person(
 
 
 def invite_user(*, actor: Actor, person_id: UUID, user: User) -> Membership:
-    """Let a user sign in as this person. A user is one person per tenant; the other way round as well."""
+    """Let a user sign in as this person, for the first time or again. One person per user and tenant, and one user per person."""
     with unit_of_work(actor) as work:
         authorize(actor, "person.manage")
         person = _person(person_id)
-        taken = Membership.objects.filter(tenant_id=actor.tenant_id)
-        if taken.filter(user_id=user.pk).exists() or taken.filter(person_id=person.pk).exists():
+        there = Membership.objects.select_for_update().filter(tenant_id=actor.tenant_id)
+        membership: Membership | None = there.filter(user_id=user.pk, person_id=person.pk).first()
+        if membership is not None and not membership.is_lasting:
+            membership.is_active, membership.valid_until = True, None
+            work.changed(membership, "is_active", "valid_until")
+            work.emit("membership.resumed", person=person.pk, user=user.pk)
+            return membership
+        if there.filter(Q(user_id=user.pk) | Q(person_id=person.pk)).exists():
             raise Invalid.one("user", "taken", "This user or this person has a membership already.")
         membership = Membership(tenant_id=actor.tenant_id, user_id=user.pk, person_id=person.pk)
         work.add(membership)
         work.emit("membership.created", person=person.pk, user=user.pk)
+    return membership
+
+
+def end_membership(*, actor: Actor, person_id: UUID, at: datetime | None = None) -> Membership:
+    """Let a person no longer sign in here, from now on or from ``at`` on; the tokens rest as well.
+
+    Unlike a disabled person it stays a requester whom others may name. invite_user() undoes it. Raises Invalid for oneself,
+    for the last lasting admin, for who cannot sign in anyway, and for an ``at`` that has passed.
+    """
+    with unit_of_work(actor) as work:
+        authorize(actor, "person.manage")
+        person = _person(person_id)
+        if person.pk == actor.person_id:
+            raise Invalid.one("person", "yourself", "You cannot end your own membership. Ask another admin.")
+        if at is not None and at <= work.now:
+            raise Invalid.one("at", "in_the_past", "The end must be in the future; without one it ends at once.")
+        keep_a_lasting_admin("person", work.now, person_id=person.pk)
+        mine = Membership.objects.select_for_update().filter(tenant_id=actor.tenant_id, person_id=person.pk)
+        membership: Membership | None = mine.first()
+        if membership is None or (not membership.is_active and at is not None):
+            raise Invalid.one("person", "not_a_member", f"{person.name} cannot sign in. Invite the person first.")
+        if membership.is_active and (at is None or membership.valid_until != at):
+            membership.is_active, membership.valid_until = at is not None, at
+            work.changed(membership, "is_active", "valid_until")
+            work.emit("membership.ended", person=person.pk, user=membership.user_id, valid_until=at)
     return membership
 
 
@@ -142,18 +170,7 @@ def grant_role(
     valid_until: datetime | None = None,
 ) -> RoleGrant:
     """Give a role. Manager and owner name their process; an agent may be a member of a team. Giving it twice is once."""
-    problems = Problems()
-    if role not in GRANTABLE:
-        problems.add("role", "unknown_role", f"role must be one of {', '.join(GRANTABLE)}.")
-    elif (Role(role) in PER_PROCESS) != bool(process):
-        problems.add(
-            "process", "process_mismatch", "process_manager and process_owner name a process; other roles do not."
-        )
-    elif process is not None and not _PROCESS.fullmatch(process):
-        problems.add("process", "unknown_process", "process is the key of a kind of ticket, such as incident.")
-    elif team_id is not None and Role(role) not in PER_TEAM:
-        problems.add("team", "team_mismatch", "Only the agent role may be granted for a team.")
-    problems.raise_if_any()
+    _refuse_mismatch(role, process, team_id)
     with unit_of_work(actor) as work:
         authorize(actor, "grant.manage")
         if valid_until is not None and valid_until <= work.now:
@@ -185,17 +202,32 @@ def grant_role(
     return grant
 
 
+def _refuse_mismatch(role: str, process: str | None, team_id: UUID | None) -> None:
+    """Raise Invalid for a role that cannot be granted, or not for what it is to be granted for."""
+    if role not in GRANTABLE:
+        raise Invalid.one("role", "unknown_role", f"role must be one of {', '.join(GRANTABLE)}.")
+    if (Role(role) in PER_PROCESS) != bool(process):
+        raise Invalid.one(
+            "process", "process_mismatch", "process_manager and process_owner name a process; other roles do not."
+        )
+    if process is not None and not _PROCESS.fullmatch(process):
+        raise Invalid.one("process", "unknown_process", "process is the key of a kind of ticket, such as incident.")
+    if team_id is not None and Role(role) not in PER_TEAM:
+        raise Invalid.one("team", "team_mismatch", "Only the agent role may be granted for a team.")
+
+
 def keep_a_lasting_admin(
     field: str, now: datetime, *, grant_id: UUID | None = None, person_id: UUID | None = None
 ) -> None:
     """Raise Invalid when nobody would be left who can give roles for good, without this grant or this person.
 
-    An admin's role with an end does not count: on the day it ends, nobody could give one.
+    A role or a membership with an end does not count: on the day it ends, nobody could give one.
     """
     lasting = RoleGrant.objects.valid(now).filter(role=Role.TENANT_ADMIN, valid_until__isnull=True)
     # All are locked, in one order, and looked at afterwards: two admins who end each other at once must not both succeed.
     list(lasting.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True))
-    able = lasting.filter(person__is_active=True, person__erased_at__isnull=True)
+    members = Membership.objects.filter(is_active=True, valid_until__isnull=True).values("person_id")
+    able = lasting.filter(person__is_active=True, person__erased_at__isnull=True, person_id__in=members)
     ends = able.filter(Q(pk=grant_id) | Q(person_id=person_id))
     if ends.exists() and not able.exclude(Q(pk=grant_id) | Q(person_id=person_id)).exists():
         raise Invalid.one(field, "last_admin", "This is the last tenant admin. Make somebody else one first.")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
-from django.apps import apps
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
 from itsm.access.catalogue import PER_PROCESS, TABLE, Reach, Role, kinds_opened
+from itsm.access.watching import watching
 from itsm.kernel.actor import Actor, ActorKind
 from itsm.kernel.errors import Forbidden
 
@@ -65,8 +65,7 @@ def _watches(person_id: UUID, ticket: Subject) -> bool:
     known: bool | None = getattr(ticket, "watched", None)
     if known is not None:
         return known  # A list has looked it up for all its rows at once.
-    watcher = apps.get_model("tickets", "Watcher")
-    return watcher.objects.filter(ticket_id=ticket.pk, person_id=person_id).exists()
+    return watching(person_id, ticket.pk).exists()
 
 
 def authorize(actor: Actor, permission: str, ticket: Subject | None = None, *, process: str | None = None) -> None:
@@ -97,9 +96,7 @@ def ticket_filter(actor: Actor, prefix: str = "") -> Q | None:
         seen = Q(**{f"{prefix}kind__in": sorted(kinds)}) & not_hidden
     if actor.person_id is not None and reach(actor, "ticket.read") is not Reach.NONE:
         seen |= Q(**{f"{prefix}requester_id": actor.person_id})
-        watcher = apps.get_model("tickets", "Watcher")
-        watched = watcher.objects.filter(ticket_id=OuterRef(f"{prefix}id"), person_id=actor.person_id)
-        seen |= Q(Exists(watched)) & not_hidden
+        seen |= Q(Exists(watching(actor.person_id, OuterRef(f"{prefix}id")))) & not_hidden
     if opened is not None:
         seen &= Q(**{f"{prefix}kind__in": sorted(opened)})  # One's own of another kind is not the token's either.
     return seen

@@ -26,7 +26,8 @@ class Invitation:
 
 
 def invite_person(*, actor: Actor, person_id: UUID) -> Invitation:
-    """Let a person sign in with its address. Inviting again answers the same, as long as no password was chosen.
+    """Let a person sign in with its address. Inviting again answers the same, as long as no password was chosen,
+    and undoes end_membership().
 
     Raises Invalid for a person that is disabled or has no address, and for an address that has an account already:
     nobody here has confirmed that address, and whoever made the account elsewhere may hold its password. Only the
@@ -47,6 +48,8 @@ def invite_person(*, actor: Actor, person_id: UUID) -> Invitation:
         member = Membership.objects.filter(tenant_id=actor.tenant_id, person_id=person.pk).first()
         if member is not None:
             user = User.objects.get(pk=member.user_id)
+            if not member.is_lasting:
+                invite_user(actor=actor, person_id=person.pk, user=user)
         else:
             with transaction.atomic():
                 user, created = User.objects.get_or_create(

@@ -15,17 +15,21 @@ Payload = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class EventKind:
-    """``required`` and ``optional`` are payload keys; ``texts`` are the fields kept beside the event, outside the payload."""
+    """``required`` and ``optional`` are payload keys; ``texts`` are the fields kept beside the event, outside the payload.
+
+    A ``quiet`` one tells something about its ticket and changes nothing of it: whoever edits the ticket is not disturbed.
+    """
 
     name: str
     required: frozenset[str] = frozenset()
     optional: frozenset[str] = frozenset()
     texts: frozenset[str] = frozenset()
     version: int = 1
+    quiet: bool = False
     upcasters: dict[int, Callable[[Payload], Payload]] = field(default_factory=dict)
 
 
-#: Filled by declare(), one call per practice, at import of its ``events`` module.
+#: Filled by declare(), once per process, by config/wiring.py.
 KINDS: dict[str, EventKind] = {}
 
 
@@ -45,9 +49,12 @@ def declare(*kinds: EventKind) -> None:
         KINDS[kind.name] = kind
 
 
-def kind(name: str, required: str = "", optional: str = "", texts: str = "", version: int = 1) -> EventKind:
+def kind(
+    name: str, required: str = "", optional: str = "", texts: str = "", version: int = 1, *, quiet: bool = False
+) -> EventKind:
     """Shorthand for declarations: the keys as one string, separated by blanks."""
-    return EventKind(name, frozenset(required.split()), frozenset(optional.split()), frozenset(texts.split()), version)
+    needed, allowed, beside = (frozenset(names.split()) for names in (required, optional, texts))
+    return EventKind(name, needed, allowed, beside, version=version, quiet=quiet)
 
 
 def check(name: str, payload: Payload, texts: dict[str, str]) -> EventKind:
@@ -76,24 +83,10 @@ def current(name: str, version: int, payload: Payload) -> Payload:
     return payload
 
 
-declare(
+#: What the log begins with and what it writes by itself. All other kinds stand in the ``events`` module of their room or practice.
+OF_THE_LOG = (
     kind("access.refused", "action code", "subject context"),
     kind("tenant.created", "slug"),
-    kind("person.created", "person", "organisation"),
-    kind("person.changed", "person fields"),
-    kind("person.disabled", "person"),
-    kind("person.enabled", "person"),
-    kind("person.erased", "person removed"),
-    kind("membership.created", "person user"),
-    kind("grant.given", "person role", "process team valid_until"),
-    kind("grant.withdrawn", "person role", "process team"),
-    kind("token.created", "token person scopes", "expires_at"),
-    kind("token.revoked", "token person"),
-    kind("team.created", "team", "restricted"),
-    kind("team.changed", "team fields"),
-    kind("organisation.created", "organisation"),
-    kind("organisation.changed", "organisation fields"),
     # A chain of automatic reactions reached the cap; ``event`` is its last link, ``reaction`` what did not run.
     kind("reaction.stopped", "reaction event depth"),
-    kind("texts.retired", "tickets before"),
 )

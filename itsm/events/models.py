@@ -102,6 +102,7 @@ class Delivery(TenantModel):
             models.Index(fields=["available_at"], name="delivery_due", condition=Q(status="pending")),
             models.Index(fields=["tenant", "available_at"], name="delivery_due_tenant", condition=Q(status="pending")),
             models.Index(fields=["tenant", "available_at"], name="delivery_dead_tenant", condition=Q(status="dead")),
+            models.Index(fields=["tenant", "finished_at"], name="delivery_done_tenant", condition=Q(status="done")),
         ]
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from celery import shared_task
+from django.db.models import QuerySet
 
 from itsm.events.models import Delivery, DeliveryStatus
 from itsm.events.relay import relay, tenants_with_work
@@ -33,5 +34,10 @@ def relay_all() -> int:
 @shared_task
 def prune_all() -> int:
     """Remove deliveries that were done a week ago. Answers how many."""
-    done = Delivery.objects.filter(status=DeliveryStatus.DONE, finished_at__lt=clock.now() - KEEP_DONE)
+    done = done_before(clock.now() - KEEP_DONE)
     return for_each_tenant("pruning of deliveries", all_tenants(), lambda tenant_id: prune_rows(tenant_id, done))
+
+
+def done_before(instant: datetime) -> QuerySet[Delivery]:
+    """Deliveries that were done before."""
+    return Delivery.objects.filter(status=DeliveryStatus.DONE, finished_at__lt=instant)

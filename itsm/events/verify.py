@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
 
-from django.apps import apps
 from django.db import connection
 from django.db.models import Exists, F, OuterRef, Subquery
 
+from itsm.events.bus import wiring
 from itsm.events.digest import event_digest, text_digest
 from itsm.events.models import Event, EventText, FeedEntry, FeedHead, Outbox, Seal
 from itsm.tenancy.context import tenant
@@ -195,10 +195,7 @@ def _check_missing(report: Report) -> None:
     report.unsealed = outside.filter(waiting).count()
     for event_id, ticket_id in outside.exclude(waiting).values_list("pk", "ticket_id").iterator(CHUNK):
         report.found("is neither in the feed nor waiting for it", event=event_id, ticket=ticket_id)
-    bare = apps.get_model("tickets", "Ticket").objects.filter(
-        ~Exists(Event.objects.filter(ticket_id=OuterRef("pk"))), last_sequence__gt=0
-    )
-    for ticket_id in bare.values_list("pk", flat=True).iterator(CHUNK):
+    for ticket_id in wiring.bare_tickets():
         report.found("all events of the ticket are missing", ticket=ticket_id)
 
 

@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 #: An automatic reaction to a reaction to a reaction … ends here.
 MAX_DEPTH = 8
+#: What every event changes in the row of its ticket.
+_CHAIN = {"last_sequence", "last_digest"}
 
 
 class Chained(Protocol):
@@ -57,6 +59,9 @@ class UnitOfWork:
         self._changed: dict[Any, tuple[models.Model, set[str]]] = {}
         self._events: list[Event] = []
         self._texts: list[EventText] = []
+        self._subjects: dict[Any, Chained] = {}
+        #: Tickets with an event that is more than a remark.
+        self._moved: set[Any] = set()
 
     def add(self, *rows: models.Model) -> None:
         """Insert these rows, in this order, before the events."""
@@ -121,6 +126,9 @@ class UnitOfWork:
             event.ticket_id = ticket.pk
             event.sequence = ticket.last_sequence + 1
             event.previous_digest = ticket.last_digest
+            self._subjects[ticket.pk] = ticket
+            if not declared.quiet:
+                self._moved.add(ticket.pk)
         event.digest = event_digest(event)
         if ticket is not None:
             ticket.last_sequence = event.sequence
@@ -132,6 +140,7 @@ class UnitOfWork:
     def flush(self) -> None:
         """Write what was collected. Subscribers run here, in the same transaction; what they emit is written too."""
         while self._added or self._changed or self._events:
+            self._keep_books()
             for _, rows in groupby(self._added, type):
                 insert(list(rows))
             new = {(type(row), row.pk) for row in self._added}
@@ -154,6 +163,16 @@ class UnitOfWork:
                         self._react(rule, event)
             transaction.on_commit(partial(wiring.wake_relay, self.actor.tenant_id), robust=True)
 
+    def _keep_books(self) -> None:
+        """Whoever keeps figures of a ticket looks at each of its new events once, those that this brings about included."""
+        seen = 0
+        while seen < len(self._events):
+            new, seen = self._events[seen:], len(self._events)
+            for ticket_id in dict.fromkeys(event.ticket_id for event in new if event.ticket_id is not None):
+                own = [event for event in new if event.ticket_id == ticket_id]
+                for bookkeeper in wiring.bookkeepers:
+                    bookkeeper(self, self._subjects[ticket_id], own)
+
     def _ran_before(self, kinds: tuple[str, ...], event: Event) -> bool:
         """Whether the chain of causes already went through the same rule for the same ticket: it does not run again."""
         above = self.cause
@@ -175,7 +194,7 @@ class UnitOfWork:
             record_stop(self, f"{subscriber.__module__}.{subscriber.__qualname__}", event)
 
     def _save(self, row: models.Model, fields: set[str]) -> None:
-        if hasattr(row, "last_sequence"):
+        if hasattr(row, "last_sequence") and (row.pk in self._moved or fields - _CHAIN):
             row.version += 1  # type: ignore[attr-defined]
             row.updated_at = self.now  # type: ignore[attr-defined]
             fields |= {"version", "updated_at"}

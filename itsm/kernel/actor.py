@@ -6,9 +6,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
 
-#: More than this is shown as "99+".
-UNREAD_MAX = 100
-
 
 class ActorKind(StrEnum):
     """How the actor came in. Written into every event."""
@@ -46,11 +43,6 @@ class Actor:
     request_id: str = field(default="", compare=False)
     language: str = ""
     time_zone: str = "UTC"
-    #: How this person likes the pages: single-key shortcuts, and list and ticket side by side.
-    shortcuts: bool = True
-    split_queue: bool = True
-    #: What stands unread in the person's inbox, up to UNREAD_MAX; pages ask for it with the rights, programs do not.
-    unread: int = field(default=0, compare=False)
 
     @classmethod
     def system(cls, tenant_id: UUID, job: str) -> Actor:

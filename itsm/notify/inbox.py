@@ -17,6 +17,12 @@ from itsm.notify.topics import TOPICS
 from itsm.tickets.models import Audience, Ticket
 from itsm.tickets.timeline import Names, audience_of, in_words
 
+#: How many a person ``p`` has not read, up to 100: the bell says no more than "99+".
+UNREAD = """
+(SELECT count(*) FROM (SELECT 1 FROM notify_notification n WHERE n.tenant_id = p.tenant_id AND n.person_id = p.id
+  AND n.in_inbox AND n.read_at IS NULL LIMIT 100) unread)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:

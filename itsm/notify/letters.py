@@ -21,9 +21,9 @@ from itsm.notify.models import Notification
 from itsm.notify.placeholders import fill
 from itsm.notify.topics import Topic
 from itsm.notify.wishes import zone_of
-from itsm.tenancy.models import Tenant
+from itsm.tenancy.models import Tenant, TenantSettings
 from itsm.tickets.kinds import state_label
-from itsm.tickets.models import DeskSettings, Ticket
+from itsm.tickets.models import Ticket
 from itsm.tickets.timeline import Entry, timeline
 
 SUBJECT_MAX = 200
@@ -60,7 +60,7 @@ def as_read_by(reader: Actor) -> Iterator[str]:
     """Run the block in the reader's language and time zone; answers the language."""
     language = reader.language
     if not language:
-        language = DeskSettings.objects.values_list("language", flat=True).first() or "en"
+        language = TenantSettings.objects.values_list("language", flat=True).first() or "en"
     with translation.override(language), timezone.override(zone_of(reader.time_zone)):
         yield language
 

@@ -42,6 +42,41 @@ class Hours:
         """Whether there are weekly hours at all."""
         return any(self.weekly)
 
+    @property
+    def last_exception(self) -> date | None:
+        """The last date with hours of its own."""
+        return max(self.exceptions, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Succession:
+    """Hours that follow one another: each holds from its date on, the first before all dates, too. One zone for all."""
+
+    parts: tuple[tuple[date, Hours], ...]
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return self.parts[0][1].zone
+
+    def on(self, day: date) -> tuple[Shift, ...]:
+        """The shifts that start on this local date."""
+        now = self.parts[0][1]
+        for since, hours in self.parts[1:]:
+            if since <= day:
+                now = hours
+        return now.on(day)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the last of them has weekly hours."""
+        return self.parts[-1][1].repeats
+
+    @property
+    def last_exception(self) -> date | None:
+        """The last date on which anything may still change."""
+        dates = [day for since, hours in self.parts for day in (since, hours.last_exception) if day is not None]
+        return max(dates, default=None)
+
 
 def to_micros(instant: datetime) -> int:
     """An aware datetime as microseconds since 1970."""
@@ -80,7 +115,7 @@ def _end_of_gap(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
 class BusinessTime:
     """The compiled calendar. Answers in about a microsecond; grows its window by itself; safe to share between threads."""
 
-    def __init__(self, hours: Hours) -> None:
+    def __init__(self, hours: Hours | Succession) -> None:
         self.hours = hours
         self._window: _Window | None = None
 
@@ -113,7 +148,7 @@ class BusinessTime:
         day, left = from_micros(start, self.hours.zone).date(), days
         while left:
             day = day + timedelta(days=1)
-            if day >= _LAST or (not self.hours.repeats and day > max(self.hours.exceptions, default=day)):
+            if day >= _LAST or (not self.hours.repeats and day > (self.hours.last_exception or day)):
                 return None
             left -= bool(self.hours.on(day))
         return to_micros(instant_of(day, self.hours.on(day)[-1][1], self.hours.zone))
@@ -151,7 +186,7 @@ class BusinessTime:
 
     def _wider(self, window: _Window) -> _Window | None:
         """A window twice as long, or None when later days hold no more hours."""
-        if not self.hours.repeats and window.last > max(self.hours.exceptions, default=_FIRST) + timedelta(days=3):
+        if not self.hours.repeats and window.last > (self.hours.last_exception or _FIRST) + timedelta(days=3):
             return None
         if window.last >= _LAST:
             return None
@@ -184,7 +219,7 @@ def _day_before(micros: int) -> date:
     return from_micros(micros).date() - timedelta(days=1)
 
 
-def _compile(hours: Hours, first: date, last: date) -> _Window:
+def _compile(hours: Hours | Succession, first: date, last: date) -> _Window:
     first, last = max(first, _FIRST), min(last, _LAST)
     zone, day = hours.zone, first
     starts: list[int] = []

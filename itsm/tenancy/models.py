@@ -40,6 +40,16 @@ class Tenant(models.Model):
         return self.slug
 
 
+class TenantSettings(TenantModel):
+    """What holds for everybody in the tenant who has chosen nothing else. One row per tenant."""
+
+    time_zone = models.CharField(max_length=64, default="UTC")
+    language = models.CharField(max_length=16, default="en")
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tenant"], name="tenant_settings_single")]
+
+
 class UserManager(BaseUserManager["User"]):
     """Looks users up by the lower-cased e-mail address, which is how it is stored."""
 
@@ -144,6 +154,15 @@ class Membership(TenantModel):
             models.UniqueConstraint(fields=["tenant", "user_id"], name="membership_user"),
             models.UniqueConstraint(fields=["tenant", "person"], name="membership_person"),
         ]
+        verbose_name_plural = _("memberships")
+
+    def __str__(self) -> str:
+        return str(self.person)
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it holds and has no end."""
+        return self.is_active and self.valid_until is None
 
 
 class Team(TenantModel):

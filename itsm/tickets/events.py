@@ -14,6 +14,9 @@ KINDS = (
     kind("ticket.unlinked", "target link"),
     # ``reason`` is erasure or retention; ``person`` whose texts they were, when not all of the ticket's.
     kind("ticket.texts_removed", "reason", "person"),
+    # What was removed for good, by kind; the tickets that retention stripped have events of their own.
+    kind("person.erased", "person removed"),
+    kind("texts.retired", "tickets before"),
     kind("service.created", "service"),
     kind("service.changed", "service fields"),
     kind("category.created", "category"),

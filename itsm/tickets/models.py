@@ -114,8 +114,6 @@ class DeskSettings(TenantModel):
         null=True, blank=True, help_text=_("Days after closing until texts are removed; empty keeps them.")
     )
     attachment_max_bytes = models.PositiveIntegerField(default=20 * 1024 * 1024)
-    time_zone = models.CharField(max_length=64, default="UTC")
-    language = models.CharField(max_length=16, default="en")
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant"], name="desk_settings_single")]

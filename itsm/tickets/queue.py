@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import F, Q, QuerySet
+from django.db.models import BooleanField, F, Func, Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
 from itsm.access.decide import visible_to
@@ -143,7 +143,7 @@ def tickets_for(actor: Actor, query: QueueQuery) -> QuerySet[Ticket]:
             states |= Q(kind=kind, state=code)
         tickets = tickets.filter(states)
     if query.categories:
-        tickets = tickets.filter(state_category__in=query.categories)
+        tickets = tickets.filter(_in_category(query.categories))
     if query.priorities:
         tickets = tickets.filter(priority__in=query.priorities)
     for field, ids in (
@@ -186,7 +186,7 @@ def page(actor: Actor, query: QueueQuery) -> Page:
 
 def counts(actor: Actor) -> dict[str, int]:
     """How many tickets each view of open work holds for the actor, in one query. More than COUNT_MAX are not told apart."""
-    open_work = visible_to(actor, Ticket.objects.all()).filter(state_category__in=OPEN_CATEGORIES)
+    open_work = visible_to(actor, Ticket.objects.all()).filter(_in_category(OPEN_CATEGORIES))
     try:
         base, params = open_work.values("id").query.sql_with_params()
     except EmptyResultSet:
@@ -204,16 +204,23 @@ def count(actor: Actor, query: QueueQuery) -> int:
 
 
 def _view(actor: Actor, view: str) -> Q:
-    open_work = Q(state_category__in=OPEN_CATEGORIES)
+    open_work = _in_category(OPEN_CATEGORIES)
     return {
         "all": Q(),
         "open": open_work,
         "mine": open_work & Q(assignee_id=actor.person_id) if actor.person_id else Q(pk__in=[]),
         "unassigned": open_work & Q(assignee_id__isnull=True),
         "urgent": open_work & Q(priority__lte=2),
-        "waiting": Q(state_category=StateCategory.WAITING),
-        "done": Q(state_category=StateCategory.DONE),
+        "waiting": _in_category([StateCategory.WAITING]),
+        "done": _in_category([StateCategory.DONE]),
     }[view]
+
+
+def _in_category(categories: Sequence[str]) -> Q:
+    """Said with constants, not with parameters: the database knows from a plan that it made before that a partial index serves."""
+    listed = ", ".join(f"'{StateCategory(category).value}'" for category in categories)
+    within: Any = Func(F("state_category"), template=f"%(expressions)s IN ({listed})", output_field=BooleanField())
+    return Q(within)
 
 
 def _one_of(field: str, ids: Ids) -> Q:

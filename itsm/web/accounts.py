@@ -143,4 +143,4 @@ class Invitation(views.PasswordResetConfirmView):
     template_name = "itsm/invitation.html"
     success_url = "/"
     post_reset_login = True
-    post_reset_login_backend = "allauth.account.auth_backends.AuthenticationBackend"
+    post_reset_login_backend = "itsm.web.signed_in.Backend"

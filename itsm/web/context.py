@@ -6,6 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from itsm.access.actors import Preferences
 from itsm.access.decide import allows
 from itsm.web.pages import wants_part, works_the_queue
 from itsm.web.places import places_of
@@ -26,6 +27,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     return {
         "tenant": getattr(request, "tenant", None),
         "actor": actor,
+        "preferences": getattr(request, "preferences", Preferences()),
         "layout": layout(request),
         "shortcuts": SHORTCUTS,
         "places": places_of(actor) if actor is not None else [],

@@ -18,7 +18,7 @@ from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 
 from itsm.access import limits
-from itsm.access.actors import actor_of_token, actor_of_user, tenant_of_token
+from itsm.access.actors import actor_of_token, member_of_user, tenant_of_token
 from itsm.doors.problems import problem_response
 from itsm.doors.sizes import UPLOAD_MAX_BYTES, TooLarge, refuse_oversize
 from itsm.events.write import record_refusal
@@ -198,13 +198,17 @@ class TenantMiddleware:
             return actor_of_token(found.pk, secret) if secret else None
         if not request.user.is_authenticated:
             return None
-        return actor_of_user(found.pk, request.user.pk)
+        member = member_of_user(found.pk, request.user.pk)
+        if member is None:
+            return None
+        actor, request.preferences = member  # type: ignore[attr-defined]
+        return actor
 
     def _no_entry(self, request: HttpRequest, is_api: bool) -> HttpResponseBase:
         """Unknown tenant, no membership, no login: whoever is outside learns only whether he is signed in."""
-        signed_in = request.user.is_authenticated and "Authorization" not in request.headers
+        known = request.user.is_authenticated and "Authorization" not in request.headers
         if is_api:
-            if signed_in:
+            if known:
                 return problem_response(
                     request, 404, "not_found", "There is no such organisation, or you are not in it."
                 )
@@ -213,7 +217,7 @@ class TenantMiddleware:
             )
             response["WWW-Authenticate"] = 'Bearer realm="viable"'
             return response
-        if not signed_in:
+        if not known:
             return redirect_to_login(request.get_full_path(), settings.LOGIN_URL)
         return error_page(request, None, status=404)
 

@@ -9,6 +9,7 @@ from typing import Any, Concatenate, ParamSpec, cast
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
+from itsm.access.actors import Preferences
 from itsm.access.catalogue import Reach
 from itsm.access.decide import reach
 from itsm.kernel.actor import Actor
@@ -22,6 +23,7 @@ class TenantRequest(HttpRequest):
     """A request behind the tenant's door: it has passed TenantMiddleware and knows who acts."""
 
     actor: Actor
+    preferences: Preferences
     tenant: Tenant
     request_id: str
     refusal: DomainError

@@ -17,13 +17,13 @@ from engine import BEGUN, NOT_RUN, Engine, Failed, find_engine, say
 
 RUNNING = ("db", "queue", "cache", "web", "worker", "beat")
 SNIPPET = """
-from itsm.access.actors import actor_of_user
+from itsm.access.actors import member_of_user
 from itsm.access.commands import create_token
 from itsm.tenancy.context import tenant
 from itsm.tenancy.models import Tenant, User
 acme = Tenant.objects.get(slug="acme")
 with tenant(acme.pk):
-    actor = actor_of_user(acme.pk, User.objects.get(email="admin@acme.example").pk)
+    actor, _ = member_of_user(acme.pk, User.objects.get(email="admin@acme.example").pk)
     print(create_token(actor=actor, name="check", scopes=["incidents:read", "incidents:write", "events:read"])[1])
 """
 PROXIED = """

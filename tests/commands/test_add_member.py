@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.management import CommandError, call_command
 
-from itsm.access.actors import actor_of_user, tenants_of_user
+from itsm.access.actors import member_of_user, tenants_of_user
 from itsm.access.commands import create_person
 from itsm.access.invitations import invite_person
 from itsm.events.models import Event
@@ -33,8 +33,9 @@ def test_the_operator_can(acme: Desk, globex: Desk) -> None:
     user = globex.users["agent"]
     call_command("add_member", "acme", user.email, "--name", "Guest", "--role", "agent", verbosity=0)
     with acme.inside():
-        actor = actor_of_user(acme.tenant.pk, user.pk)
-    assert actor is not None
+        member = member_of_user(acme.tenant.pk, user.pk)
+    assert member is not None
+    actor, _ = member
     assert (actor.name, actor.roles) == ("Guest", {"agent"})
     with pytest.raises(CommandError, match="membership already"):
         call_command("add_member", "acme", user.email, verbosity=0)

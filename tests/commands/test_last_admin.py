@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from itsm.access.commands import grant_role, set_person_active, withdraw_role
+from itsm.access.commands import end_membership, grant_role, set_person_active, withdraw_role
 from itsm.access.models import RoleGrant
 from itsm.events.models import Event
 from itsm.kernel import clock
@@ -37,7 +37,7 @@ def two_admins(desk: Desk, **second: Any) -> tuple[Actor, Actor]:
 
 
 def test_an_admin_for_a_day_is_nobody_to_leave_it_to(inside: Desk) -> None:
-    """Neither by withdrawing, nor by disabling, nor by erasing is the last lasting admin ended."""
+    """Neither by withdrawing, nor by disabling, nor by ending the membership, nor by erasing is the last lasting admin ended."""
     _, brief = two_admins(inside, valid_until=clock.now() + timedelta(days=1))
     person = inside.people["admin"]
     grant = RoleGrant.objects.get(role="tenant_admin", person_id=person.pk)
@@ -45,6 +45,7 @@ def test_an_admin_for_a_day_is_nobody_to_leave_it_to(inside: Desk) -> None:
     for attempt in (
         lambda: withdraw_role(actor=brief, grant_id=grant.pk),
         lambda: set_person_active(actor=brief, person_id=person.pk, active=False),
+        lambda: end_membership(actor=brief, person_id=person.pk),
         lambda: erase_person(actor=brief, person_id=person.pk),
         lambda: erase_person(actor=inside.system, person_id=person.pk),
     ):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 
 from itsm.events.kinds import KINDS
 
@@ -26,10 +28,13 @@ VIEW_ROOMS = (
 NOT_EMITTED = {
     "incident.imported": "written by the bulk import, which builds its rows itself",
 }
+#: A lower room that names a table of a higher one, each with the reason in docs/architecture.md.
+UPWARD = {("itsm/events/models.py", "tickets.ticket")}
 #: They write rows in no command, each with the reason.
 WRITES_ROWS = {
     "config/provision.py": "a tenant and its first login, before there is a log",
     "incidents/provision.py": "what a practice needs in a new tenant",
+    "itsm/tenancy/provision.py": "what everybody needs in a new tenant",
     "itsm/tickets/provision.py": "what the spine needs in a new tenant",
     "itsm/tenancy/models.py": "logins, which belong to no tenant",
     "itsm/access/actors.py": "when a token was last used",
@@ -79,6 +84,47 @@ def test_every_package_is_under_the_import_rules() -> None:
     configured = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["root_packages"]
     there = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
     assert set(configured) == there == set(PACKAGES)
+
+
+def rooms() -> list[set[str]]:
+    """The rooms from the lowest to the highest, as the import rules have them; practices and config stand above."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(one["layers"] for one in contracts if one.get("containers") == ["itsm"])
+    inside = [{f"itsm.{name.strip()}" for name in layer.split("|")} for layer in reversed(layers)]
+    return [*inside, {name for name in PACKAGES if name not in {"itsm", "config"}}, {"config"}]
+
+
+def room_of(module: str) -> str:
+    parts = module.split(".")
+    return ".".join(parts[:2]) if parts[0] == "itsm" else parts[0]
+
+
+def test_lower_rooms_name_no_table_of_a_higher_one() -> None:
+    """What import-linter cannot see: a model that is looked up by its name, and a table in the text of a statement."""
+    height = {room: level for level, layer in enumerate(rooms()) for room in layer}
+    names: dict[str, int] = {}
+    for model in apps.get_models():
+        room = room_of(model.__module__)
+        if room in height:
+            names |= dict.fromkeys((model._meta.db_table, model._meta.label_lower), height[room])
+    word = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)?", re.IGNORECASE)
+    found = set()
+    for path in FILES:
+        mine = height.get(room_of(name_of(path).removesuffix(".py").replace("/", ".")), len(height))
+        for node, _ in nodes(path):
+            if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+                continue
+            said = word.findall(node.value)
+            named = {part.lower() for one in said for part in (one, *one.split("."))}
+            found |= {(name_of(path), name) for name in named if names.get(name, 0) > mine}
+    assert found == UPWARD
+
+
+def test_no_model_is_looked_up_by_its_name() -> None:
+    found = [
+        f"{name_of(path)}:{node.lineno}" for path in FILES for node, _ in nodes(path) if called(node) == "get_model"
+    ]
+    assert found == [], "import it; what a room above knows is connected in config/wiring.py"
 
 
 def test_what_people_see_went_through_visibility() -> None:
@@ -176,6 +222,19 @@ def test_every_emitted_kind_is_declared_and_carries_its_keys() -> None:
 def test_every_declared_kind_is_emitted() -> None:
     used = {kind for kind, _, _ in emitted()}
     assert set(KINDS) - used == set(NOT_EMITTED), "a kind that nobody writes is declared, or an excuse is not needed"
+
+
+def test_every_optional_key_is_written_somewhere() -> None:
+    """A key that nobody writes is a promise to consumers which is never kept."""
+    written: dict[str, set[str]] = {}
+    for kind, call, place in emitted():
+        assert all(word.arg is not None for word in call.keywords), (
+            f"{place}: name the keys, so that this test can read them"
+        )
+        written.setdefault(kind, set()).update(word.arg for word in call.keywords if word.arg)
+    dead = {kind: sorted(KINDS[kind].optional - keys) for kind, keys in written.items() if KINDS[kind].optional - keys}
+    assert dead == {}
+    assert {kind for kind, keys in written.items() if KINDS[kind].texts and "texts" not in keys} == set()
 
 
 def test_only_commands_change_what_belongs_to_a_tenant() -> None:

@@ -149,7 +149,7 @@ def test_any_other_fault_is_a_500(desk: Desk, browser: Client, monkeypatch: pyte
     page: Any = browser.get("/t/acme/queue/")
     assert (page.status_code, page.has_header("Retry-After")) == (500, False)
     assert "Something went wrong" in page.content.decode()
-    monkeypatch.setattr("itsm.web.middleware.actor_of_user", broken)
+    monkeypatch.setattr("itsm.web.middleware.member_of_user", broken)
     problem: Any = browser.get("/t/acme/api/v1/me/")
     assert (problem.status_code, problem["Content-Type"]) == (500, "application/problem+json")
     assert problem.json()["code"] == "internal_error"

@@ -24,6 +24,7 @@ BEFORE_THE_FIRST_RELEASE = {
     ("access", "0002_before_the_tenant"): {"CREATE_INDEX"},
     ("tickets", "0001_initial"): {"CREATE_INDEX"},
     ("tickets", "0002_search"): {"CREATE_INDEX"},
+    ("tickets", "0007_settings_of_everybody"): {"DROP_COLUMN"},
 }
 
 

@@ -11,7 +11,7 @@ from django.test import Client
 from itsm.access.commands import create_person, create_token, invite_user
 from itsm.access.models import ApiToken, RoleGrant
 from itsm.events.models import Event
-from itsm.tenancy.models import Membership, Organisation, Person, Team, User
+from itsm.tenancy.models import Membership, Organisation, Person, Team, TenantSettings, User
 from itsm.tickets.commands import assign_ticket
 from itsm.tickets.commands.configuration import create_category, create_service
 from itsm.tickets.models import Category, DeskSettings, PriorityRule, Service
@@ -22,6 +22,7 @@ MODELS = (
     "tenancy/team",
     "tenancy/person",
     "tenancy/organisation",
+    "tenancy/membership",
     "access/rolegrant",
     "access/apitoken",
     "tickets/service",
@@ -30,13 +31,14 @@ MODELS = (
     "tickets/desksettings",
     "events/event",
 )
+AUDITED = {"tenancy/membership", "access/rolegrant", "access/apitoken", "events/event"}
 #: Who may look at which list.
 READS = {
     "admin": set(MODELS),
     "auditor": set(MODELS),
     "owner": set(MODELS),
-    "manager": set(MODELS) - {"access/rolegrant", "access/apitoken", "events/event"},
-    "agent": set(MODELS) - {"access/rolegrant", "access/apitoken", "events/event"},
+    "manager": set(MODELS) - AUDITED,
+    "agent": set(MODELS) - AUDITED,
 }
 
 
@@ -133,6 +135,9 @@ def test_desk_settings_matrix_services_and_categories(acme: Desk, browser: Brows
     data = {"time_zone": "Europe/Berlin", "language": "de", "reopen_days": "5", "auto_close_days": "0"}
     data |= {"retention_days": "", "attachment_max_bytes": "1000"}
     assert change(admin, "tickets/desksettings", desk.pk, **data).status_code == 302
+    assert change(admin, "tickets/desksettings", desk.pk, **{**data, "language": "xx"}).status_code == 200
+    for client, place in ((browser("auditor"), f"{desk.pk}/change/"), (admin, f"{desk.pk}/change/"), (admin, "")):
+        assert "Europe/Berlin" in text(client.get(f"/t/acme/admin/tickets/desksettings/{place}"))
     bad = change(admin, "tickets/desksettings", desk.pk, **{**data, "reopen_days": "400"})
     assert bad.status_code == 400
     assert "from 0 to 365" in text(bad)
@@ -151,8 +156,10 @@ def test_desk_settings_matrix_services_and_categories(acme: Desk, browser: Brows
     with acme.inside():
         service.refresh_from_db()
         assert Category.objects.get(name="Printer").parent_id == category.pk
+        everybody = TenantSettings.objects.get()
     assert (service.name, service.is_active) == ("E-mail", False)
-    assert (desk.time_zone, desk.language, desk.reopen_days, desk.retention_days) == ("Europe/Berlin", "de", 5, None)
+    assert (everybody.time_zone, everybody.language) == ("Europe/Berlin", "de")
+    assert (desk.reopen_days, desk.retention_days) == (5, None)
     assert rule.priority == 4
     assert kinds(acme, "settings.", "priority_rule.", "service.", "category.") == [
         "settings.changed",
@@ -209,6 +216,43 @@ def test_people_are_made_invited_and_disabled(acme: Desk, browser: Browser) -> N
     assert client.get("/t/acme/").status_code == 404
     myself = acme.people["admin"]
     assert change(admin, "tenancy/person", myself.pk, name=myself.name).status_code == 400
+
+
+def test_memberships_are_ended_limited_and_resumed(acme: Desk, browser: Browser) -> None:
+    admin, colleague = browser("admin"), browser("colleague")
+    person, myself = acme.people["colleague"], acme.people["admin"]
+    assert colleague.get("/t/acme/").status_code == 302
+    selected = {"action": "end_membership", "_selected_action": [str(person.pk), str(myself.pk)]}
+    page = text(admin.post("/t/acme/admin/tenancy/person/", selected, follow=True))
+    assert "Can no longer sign in: colleague of acme" in page
+    assert "cannot end your own" in page
+    assert colleague.get("/t/acme/").status_code == 404
+    with acme.inside():
+        member, mine = (Membership.objects.get(person_id=one.pk) for one in (person, myself))
+        assert (member.is_active, mine.is_active) == (False, True)
+    empty, day = {"valid_until_0": "", "valid_until_1": ""}, {"valid_until_0": "2999-12-31", "valid_until_1": "12:00"}
+    invite = {"action": "invite", "_selected_action": [str(person.pk)]}
+    assert "accounts/invitation" not in text(admin.post("/t/acme/admin/tenancy/person/", invite))
+    assert colleague.get("/t/acme/").status_code == 302
+    assert change(admin, "tenancy/membership", member.pk, **day).status_code == 302
+    with acme.inside():
+        member.refresh_from_db()
+        assert (member.is_active, member.valid_until.year) == (True, 2999)
+    past = change(admin, "tenancy/membership", member.pk, **{**day, "valid_until_0": "2001-01-01"})
+    assert past.status_code == 400
+    assert "must be in the future" in text(past)
+    assert change(admin, "tenancy/membership", mine.pk, **day).status_code == 400
+    assert change(admin, "tenancy/membership", member.pk, **empty).status_code == 302
+    assert change(browser("auditor"), "tenancy/membership", member.pk, **day).status_code == 403
+    with acme.inside():
+        member.refresh_from_db()
+        assert member.is_lasting
+    assert [kind for kind in kinds(acme, "membership.") if kind != "membership.created"] == [
+        "membership.ended",
+        "membership.resumed",
+        "membership.ended",
+        "membership.resumed",
+    ]
 
 
 def test_an_account_that_lives_elsewhere_is_not_admitted(acme: Desk, globex: Desk, browser: Browser) -> None:

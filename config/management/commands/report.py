@@ -18,7 +18,7 @@ from itsm.kernel.actor import Actor
 from itsm.reports.tables import as_csv, rows
 from itsm.tenancy.context import tenant
 from itsm.tenancy.management.tenants import tenant_called
-from itsm.tickets.models import DeskSettings
+from itsm.tenancy.models import TenantSettings
 
 REPORTS: Final[dict[str, Callable[..., dict[str, Any]]]] = {"incidents": incident_report}
 
@@ -43,7 +43,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         found = tenant_called(options["tenant"])
         with tenant(found.pk):
-            zone = ZoneInfo(DeskSettings.objects.values_list("time_zone", flat=True).first() or "UTC")
+            zone = ZoneInfo(TenantSettings.objects.values_list("time_zone", flat=True).first() or "UTC")
         actor = Actor.system(found.pk, "report")
         instants = [_instant(text, zone) for text in options["backlog_at"]]
         report = REPORTS[options["report"]](actor=actor, backlog_at=instants)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from itsm.access.decide import authorize
 from itsm.events.write import UnitOfWork, unit_of_work
@@ -13,6 +12,8 @@ from itsm.kernel.errors import Invalid, NotFound, Problems
 from itsm.kernel.texts import clean_text
 from itsm.kernel.unset import UNSET, Unset
 from itsm.tenancy.fields import TenantModel
+from itsm.tenancy.locale import check_language, check_time_zone
+from itsm.tenancy.models import TenantSettings
 from itsm.tickets.models import Category, DeskSettings, PriorityRule, Service
 from itsm.tickets.priority import LEVELS
 
@@ -115,7 +116,7 @@ def update_settings(
     time_zone: str | Unset = UNSET,
     language: str | Unset = UNSET,
 ) -> DeskSettings:
-    """Change how the desk works; what is UNSET stays."""
+    """Change how the desk works, and the zone and language of who chose none; what is UNSET stays."""
     problems = Problems()
     clean: dict[str, Any] = {}
     for name, value, low, high in (
@@ -131,19 +132,24 @@ def update_settings(
         elif value is not None and not low <= value <= high:
             problems.add(name, "out_of_range", f"{name} must be from {low} to {high}.")
         clean[name] = value
+    for_everybody: dict[str, Any] = {}
     if time_zone is not UNSET:
-        if time_zone not in available_timezones():
-            problems.add("time_zone", "unknown_zone", "time_zone must be a name such as Europe/Berlin.")
-        clean["time_zone"] = time_zone
+        check_time_zone(problems, time_zone)
+        for_everybody["time_zone"] = time_zone
     if language is not UNSET:
-        clean["language"] = clean_text(problems, "language", language, limit=16, required=True, line=True)
+        check_language(problems, language)
+        for_everybody["language"] = language
     problems.raise_if_any()
     with unit_of_work(actor) as work:
         authorize(actor, "settings.manage")
-        settings: DeskSettings = DeskSettings.objects.select_for_update().get(tenant_id=actor.tenant_id)
-        if changed := _apply(work, settings, clean):
-            work.emit("settings.changed", fields=changed)
-    return settings
+        desk: DeskSettings = DeskSettings.objects.select_for_update().get(tenant_id=actor.tenant_id)
+        changed = _apply(work, desk, clean)
+        if for_everybody:
+            everybody = TenantSettings.objects.select_for_update().get(tenant_id=actor.tenant_id)
+            changed += _apply(work, everybody, for_everybody)
+        if changed:
+            work.emit("settings.changed", fields=sorted(changed))
+    return desk
 
 
 def _checked(*, name: str | Unset = UNSET, description: str | Unset = UNSET) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from itsm.events.models import Event
-from itsm.events.write import unit_of_work
+from itsm.events.write import UnitOfWork, unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Problems
 from itsm.kernel.texts import BODY_MAX, TITLE_MAX, clean_text
@@ -61,17 +61,18 @@ def update_ticket(
         if not changes:
             return ticket
         work.guard("ticket.update", ticket, changes)
-        texts: dict[str, str] = {name: changes[name] for name in ("title", "description") if name in changes}
-        work.emit(
-            "ticket.updated",
-            ticket,
-            changes={
-                name.removesuffix("_id"): None if name in texts else [getattr(ticket, name), value]
-                for name, value in changes.items()
-            },
-            texts=texts,
-        )
+        _record(work, ticket, changes)
         for name, value in changes.items():
             setattr(ticket, name, value)
         work.changed(ticket, *changes)
     return ticket
+
+
+def _record(work: UnitOfWork, ticket: Ticket, changes: dict[str, Any]) -> None:
+    """Ids and codes as [old, new]; of a text only that it changed, and the new one beside the event."""
+    texts: dict[str, str] = {name: changes[name] for name in ("title", "description") if name in changes}
+    pairs = {
+        name.removesuffix("_id"): None if name in texts else [getattr(ticket, name), value]
+        for name, value in changes.items()
+    }
+    work.emit("ticket.updated", ticket, changes=pairs, texts=texts)

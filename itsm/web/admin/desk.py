@@ -10,6 +10,7 @@ from django.db.models import Model
 from django.utils.translation import gettext_lazy as _
 
 from itsm.kernel.actor import Actor
+from itsm.tenancy.models import TenantSettings
 from itsm.tickets.commands import configuration
 from itsm.tickets.models import Category, DeskSettings, PriorityRule, Service
 from itsm.web.admin.base import CommandAdmin, CommandModelForm, choice
@@ -19,8 +20,20 @@ from itsm.web.choices import zones
 
 
 class DeskSettingsForm(CommandModelForm):
+    """The desk's own settings, and those that hold for everybody in the organisation."""
+
     time_zone = choice(_("Time zone"), zones)
     language = choice(_("Language"), settings.LANGUAGES)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        everybody = _for_everybody(self.instance)
+        self.initial.update(time_zone=everybody.time_zone, language=everybody.language)
+
+
+def _for_everybody(desk: Any) -> TenantSettings:
+    found: TenantSettings = TenantSettings.objects.get(tenant_id=desk.tenant_id)
+    return found
 
 
 @admin.register(DeskSettings, site=site)
@@ -42,6 +55,14 @@ class DeskSettingsAdmin(CommandAdmin):
     @admin.display(description=_("Desk settings"))
     def name(self, row: DeskSettings) -> str:
         return str(_("Desk settings"))
+
+    @admin.display(description=_("Time zone"))
+    def time_zone(self, row: DeskSettings) -> str:
+        return _for_everybody(row).time_zone
+
+    @admin.display(description=_("Language"))
+    def language(self, row: DeskSettings) -> str:
+        return _for_everybody(row).language
 
     def update(self, actor: Actor, row: Any, data: dict[str, Any]) -> None:
         configuration.update_settings(actor=actor, **data)

@@ -23,7 +23,7 @@ from itsm.access.invitations import Invitation, invite_person
 from itsm.access.models import ApiToken, RoleGrant
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import DomainError
-from itsm.tenancy.models import Organisation, Person, Team
+from itsm.tenancy.models import Membership, Organisation, Person, Team, User
 from itsm.web.admin.base import CommandAdmin, CommandModelForm, ReadOnlyAdmin, choice
 from itsm.web.admin.sites import site
 from itsm.web.admin.tree import TreeAdmin
@@ -49,7 +49,7 @@ class PersonAdmin(CommandAdmin):
     list_filter = ("is_active",)
     search_fields = ("name", "email_key")
     ordering = ("name",)
-    actions = ("invite",)
+    actions = ("invite", "end_membership")
 
     def create(self, actor: Actor, data: dict[str, Any]) -> Model:
         organisation = data["organisation"]
@@ -93,6 +93,16 @@ class PersonAdmin(CommandAdmin):
         add_never_cache_headers(response)
         return response
 
+    @admin.action(description=gettext_lazy("End the membership: no longer sign in"), permissions=["change"])
+    def end_membership(self, request: Any, queryset: QuerySet[Any]) -> None:
+        for person in queryset.order_by("name")[:200]:
+            try:
+                commands.end_membership(actor=request.actor, person_id=person.pk)
+            except DomainError as error:
+                self.message_user(request, error.detail, messages.ERROR)
+            else:
+                self.message_user(request, _("Can no longer sign in: %(person)s") % {"person": person.name})
+
 
 def _link(request: Any, invitation: Invitation) -> str:
     if not invitation.sets_password:
@@ -100,6 +110,29 @@ def _link(request: Any, invitation: Invitation) -> str:
     uid = urlsafe_base64_encode(force_bytes(invitation.user.pk))
     token = default_token_generator.make_token(invitation.user)
     return f"{request.scheme}://{request.get_host()}/accounts/invitation/{uid}/{token}/"
+
+
+@admin.register(Membership, site=site)
+class MembershipAdmin(CommandAdmin):
+    """Who may sign in, and until when. Persons become members by an invitation."""
+
+    read: ClassVar = ("audit.read",)
+    manage = "person.manage"
+    creates = False
+    places: ClassVar = {"at": "valid_until", "person": "valid_until"}
+    fields = ("person", "is_active", "valid_until", "created_at")
+    fixed = ("person", "is_active", "created_at")
+    list_display = ("person", "is_active", "valid_until", "created_at")
+    list_select_related = ("person",)
+    list_filter = ("is_active",)
+    search_fields = ("person__name", "person__email_key")
+    ordering = ("person__name",)
+
+    def update(self, actor: Actor, row: Any, data: dict[str, Any]) -> None:
+        if data["valid_until"] is not None:
+            commands.end_membership(actor=actor, person_id=row.person_id, at=data["valid_until"])
+        else:
+            commands.invite_user(actor=actor, person_id=row.person_id, user=User.objects.get(pk=row.user_id))
 
 
 @admin.register(Organisation, site=site)

@@ -16,7 +16,7 @@ from itsm.tickets.kinds import KINDS, state_label
 from itsm.tickets.lines import Line
 from itsm.tickets.models import Ticket
 from itsm.web.panes import PANES
-from itsm.web.templatetags.itsm_web import when_short
+from itsm.web.templatetags.itsm_web import times
 
 register = template.Library()
 
@@ -69,6 +69,7 @@ class _Rows:
         self.pages = {key: escape(reverse(kind.page, args=[_ANY_NUMBER])) for key, kind in KINDS.items()}
         self.service, self.requester = escape(_("Service")), escape(_("Requester"))
         self.unassigned = escape(_("Unassigned"))
+        self.time = times(short=True)
 
     def row(self, ticket: Line | Ticket) -> str:
         number = escape(ticket.number)
@@ -81,7 +82,7 @@ class _Rows:
 {self._named("of-service", self.service, ticket.service)}
 {"" if self.own else self._named("of-requester", self.requester, ticket.requester)}</p></td>
 {"" if self.own else self._whose(ticket)}
-<td class="by-updated dim">{when_short(ticket.updated_at)}</td>
+<td class="by-updated dim">{self.time(ticket.updated_at)}</td>
 </tr>
 """
 
@@ -100,7 +101,8 @@ class _Rows:
         if ticket.team_id not in self.hidden:
             assignee = _bdi(ticket.assignee) or f'<span class="dim">{self.unassigned}</span>'
             shown = f'<span>{assignee}</span>\n<span class="dim">{_bdi(ticket.team)}</span>'
-        return f'<td class="whose">{shown}</td>\n<td class="by-due">{when_short(ticket.due_at)}</td>'
+        due = self.time(ticket.due_at) if ticket.due_at else ""
+        return f'<td class="whose">{shown}</td>\n<td class="by-due">{due}</td>'
 
 
 def _bdi(name: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from html import escape
@@ -28,7 +29,7 @@ register = template.Library()
 @register.simple_tag(takes_context=True)
 def keys_help(context: Any) -> SafeString:
     """The help dialog. It is on every page and the same for all who share a language: written once, not each time."""
-    return _keys_help(get_language() or "", context["actor"].shortcuts, reverse("profile"))
+    return _keys_help(get_language() or "", context["preferences"].shortcuts, reverse("profile"))
 
 
 @lru_cache(maxsize=256)
@@ -56,13 +57,20 @@ def when_short(instant: datetime | None) -> SafeString | str:
 
 
 def _time(instant: datetime | None, *, short: bool) -> SafeString | str:
-    if instant is None:
-        return ""
-    local = timezone.localtime(instant)
-    minute = local.replace(second=0, microsecond=0, tzinfo=None)
-    whole, shown = _words(minute, timezone.localdate(), short, get_language() or "")
-    machine = instant.astimezone(UTC).isoformat(timespec="seconds")
-    return SafeString(f'<time datetime="{machine}" title="{whole} {escape(local.tzname() or "")}">{shown}</time>')
+    return "" if instant is None else times(short=short)(instant)
+
+
+def times(*, short: bool) -> Callable[[datetime], SafeString]:
+    """Writes instants for this reader. What does not change from one to the next (zone, language, today) is asked once."""
+    zone, today, language = timezone.get_current_timezone(), timezone.localdate(), get_language() or ""
+
+    def written(instant: datetime) -> SafeString:
+        local = instant.astimezone(zone)
+        whole, shown = _words(local.replace(second=0, microsecond=0, tzinfo=None), today, short, language)
+        machine = instant.astimezone(UTC).isoformat(timespec="seconds")
+        return SafeString(f'<time datetime="{machine}" title="{whole} {escape(local.tzname() or "")}">{shown}</time>')
+
+    return written
 
 
 @lru_cache(maxsize=8192)

@@ -11,7 +11,7 @@ from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from itsm.access.actors import actor_of_person, actor_of_user
+from itsm.access.actors import actor_of_person, member_of_user
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import DomainError, NotFound
 from itsm.kernel.trace import note
@@ -80,8 +80,8 @@ def _is_somebody_else(request: HttpRequest, tenant_id: UUID, actor: Actor) -> bo
     """Whether a person of this organisation is signed in here whom the link does not belong to."""
     if not request.user.is_authenticated:
         return False
-    here = actor_of_user(tenant_id, request.user.pk)
-    return here is not None and here.person_id != actor.person_id
+    here = member_of_user(tenant_id, request.user.pk)
+    return here is not None and here[0].person_id != actor.person_id
 
 
 def _page(request: HttpRequest, outcome: str, **context: Any) -> HttpResponse:

@@ -25,6 +25,8 @@ from itsm.web.forms import problem_text
 from itsm.web.pages import TenantRequest, patch_part, tenant_page, wants_part, works_the_queue
 from itsm.web.panes import BACK, OPEN, PANES, list_url
 
+#: Asks for the filter form, which stays open for as long as a filter is in force.
+FILTERS = "filters"
 _ROW = ("requester", "opened_by", "assignee", "team", "service", "category")
 
 
@@ -101,14 +103,16 @@ def _whole(request: TenantRequest) -> HttpResponse:
         "problems": problems,
         "views": views,
         "columns": _columns(request, query),
-        "filters": _filters(request, query, given),
+        # Whoever narrows the list needs it; for everybody else, what it offers would be the larger part of the page.
+        "filters": _filters(request, query, given) if filtered or FILTERS in request.GET else None,
+        "filters_url": _with(request.GET, **{FILTERS: "1"}),
         "filtered": filtered,
         "total": _total(named if named is not None and not filtered else queue.count(request.actor, query)),
         "next_url": _with(request.GET, after=page.next) if page.next else "",
         "first_url": _with(request.GET, after="") if query.after else "",
         "given_view": query.view,
         "exports": allows(request.actor, "ticket.export"),
-        "split": request.actor.split_queue or OPEN in request.GET,
+        "split": request.preferences.split_queue or OPEN in request.GET,
     }
     return render(request, "itsm/queue.html", context, status=400 if problems else context["pane_status"])
 

@@ -1,0 +1,62 @@
+"""The sweeper's loop: sub-second precision, and clocks that go on firing on the day when the broker is down."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from django.db import DatabaseError, InterfaceError, connections
+
+from itsm.sla.fires import tell_all
+from itsm.sla.sweep import look, sweep
+
+logger = logging.getLogger(__name__)
+
+#: Nobody waits longer for a clock that was armed after the last look.
+TICK = 1.0
+#: How much of a tick may go into telling tickets; workers tell the rest.
+_TELLING = 0.5
+_RECONNECT = 0.5
+
+
+def run(
+    stopped: Callable[[], bool], *, alive: Callable[[], None] = lambda: None, wait: Callable[[float], object]
+) -> None:
+    """Sweep until ``stopped()``. ``alive`` is called after each round that reached the database; ``wait`` may be cut short."""
+    while not stopped():
+        try:
+            pause = once()
+            alive()
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("the database cannot be reached, the sweeper tries again: %s", error)
+            _disconnect()
+            pause = _RECONNECT
+        except Exception:
+            # Whatever it is, the clocks of everybody else must go on.
+            logger.exception("a sweep failed")
+            _disconnect()
+            pause = _RECONNECT
+        if pause > 0 and not stopped():
+            wait(pause)
+
+
+def once() -> float:
+    """One round. Answers how long nothing will be due, at most a tick."""
+    begun = time.monotonic()
+    done = sweep()
+    if done.clocks:
+        logger.info("clocks fired", extra={"clocks": done.clocks, "fires": done.fires})
+    tell_all(_TELLING)
+    if not done.complete:
+        return 0.0
+    due = look()
+    left = TICK if due.next_due_at is None else (due.next_due_at - due.now).total_seconds()
+    return max(0.0, min(left, TICK - (time.monotonic() - begun) % TICK))
+
+
+def _disconnect() -> None:
+    for connection in connections.all(initialized_only=True):
+        with suppress(DatabaseError, InterfaceError):
+            connection.close()
