@@ -162,5 +162,5 @@ def test_every_metric_is_explained(acme: Desk) -> None:
     shown = {re.sub(r"_(bucket|count|sum)$", "", name) for name in scrape()}
     assert shown == told
     assert {label for labels in re.findall(r"^\| `viable_\w+\{([\w,]+)\}", PAGE, re.MULTILINE) for label in labels.split(",")} == {
-        "method", "route", "status", "task", "outcome",
+        "method", "route", "status", "task", "outcome", "channel",
     }  # fmt: skip

@@ -12,7 +12,7 @@ from django.db.models import Q
 from itsm.access.decide import authorize
 from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
-from itsm.kernel.errors import Forbidden, Problems
+from itsm.kernel.errors import Invalid, Problems
 from itsm.kernel.unset import UNSET, Unset
 from itsm.notify.models import Channel, Digest, Preference
 from itsm.notify.topics import TOPICS
@@ -37,8 +37,6 @@ def update_preferences(
 
     ``topics`` is {topic: {channel: bool}} and is merged into what was said before. Quiet hours are both times or none.
     """
-    if not tenant_wide and actor.person_id is None:
-        raise Forbidden("notification.update", "Only a person has preferences.")
     given: dict[str, Any] = {
         name: value
         for name, value in (
@@ -55,6 +53,8 @@ def update_preferences(
     with unit_of_work(actor) as work:
         authorize(actor, "notification.manage" if tenant_wide else "notification.update")
         person_id = None if tenant_wide else actor.person_id
+        if person_id is None and not tenant_wide:
+            raise Invalid.one("person", "required", "Only a person has preferences.")
         row, is_new = _row(actor.tenant_id, person_id)
         if "topics" in given:
             given["topics"] = _merged(row.topics, given["topics"])
