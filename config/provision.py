@@ -43,9 +43,9 @@ def create_tenant(
     with database_role("owner") as alias:
         tenant = Tenant.objects.using(alias).filter(slug=slug).first()
         if tenant is not None and tenant.is_active:
-            raise ValidationError(f"There is already an organisation {slug}.")
+            raise ValidationError(f"There is already a service desk {slug}.")
         if host and Tenant.objects.using(alias).filter(host=host).exclude(slug=slug).exists():
-            raise ValidationError(f"The host {host} belongs to another organisation.")
+            raise ValidationError(f"The host {host} belongs to another service desk.")
         if tenant is None:
             tenant = Tenant(slug=slug, name=name or slug, host=host or None)
             tenant.save(using=alias, force_insert=True)

@@ -13,6 +13,8 @@ from incidents import reactions
 from incidents import telling as incident_telling
 from incidents import topics as incident_topics
 from incidents.kind import INCIDENT
+from incidents.web.actions import REFUSALS as INCIDENT_REFUSALS
+from incidents.web.actions import VERBS as INCIDENT_VERBS
 from incidents.web.page import incident_pane
 from incidents.web.places import PLACES as INCIDENT_PLACES
 from itsm.access import actors, watching
@@ -24,9 +26,11 @@ from itsm.notify import events as notify_events
 from itsm.notify import inbox, planning, sending, standard
 from itsm.notify import topics as notify_topics
 from itsm.notify.commands import forgetting
+from itsm.oncall import events as oncall_events
 from itsm.sla import events as sla_events
 from itsm.sla import follow as sla_follow
 from itsm.sla import provision as sla_provision
+from itsm.sla import telling as sla_telling
 from itsm.tenancy import provision as tenancy_provision
 from itsm.tickets import chains, files, kinds, search
 from itsm.tickets import events as ticket_events
@@ -34,7 +38,9 @@ from itsm.tickets import provision as ticket_provision
 from itsm.tickets import telling as ticket_telling
 from itsm.tickets.commands import erasure
 from itsm.tickets.models import Watcher
-from itsm.web import panes, places
+from itsm.web import panes, places, refusals, sections
+from itsm.web.views import sla as sla_page
+from itsm.web.views.oncall import ON_CALL
 
 #: What a new tenant gets, in this order.
 PROVISION: tuple[Callable[[UUID], None], ...] = (
@@ -50,17 +56,20 @@ def connect() -> None:
     if wiring.consumers:
         return
     declare(*OF_THE_LOG, *access_events.KINDS, *ticket_events.KINDS, *incident_events.KINDS, *sla_events.KINDS)
-    declare(*notify_events.KINDS)
+    declare(*notify_events.KINDS, *oncall_events.KINDS)
     actors.count_unread(inbox.UNREAD)
     watching.connect(Watcher.objects)
     wiring.bare_tickets = chains.bare_tickets
     kinds.register(INCIDENT)
     panes.register(INCIDENT.key, incident_pane)
-    places.register(*INCIDENT_PLACES)
+    places.register(*INCIDENT_PLACES, ON_CALL)
+    sections.register(sla_page.section)
+    refusals.register(INCIDENT_VERBS, INCIDENT_REFUSALS)
     ticket_telling.connect()
     incident_telling.connect()
     standard.connect()
     incident_topics.connect()
+    sla_telling.connect()
     # In the transaction of the change; clocks even in its statements.
     wiring.keep(sla_follow.follow)
     wiring.react(("ticket.commented",), reactions.resume_on_reply)

@@ -17,11 +17,11 @@ _HAS_CHILDREN = "SELECT 1 FROM tickets_ticket WHERE tenant_id = %s AND parent_id
 
 
 def resume_on_reply(work: UnitOfWork, event: Event) -> None:
-    """The caller's reply ends Awaiting caller."""
+    """The requester's reply ends Awaiting caller."""
     if event.payload["audience"] != Audience.PUBLIC or event.actor_id is None or event.ticket_id is None:
         return
     if event.cause_id is not None:
-        return  # The message that came with putting it on hold, by an agent who is the caller too.
+        return  # The message that came with putting it on hold, by an agent who is the requester too.
     ticket = Ticket.objects.filter(pk=event.ticket_id, kind=KIND, state=IncidentState.ON_HOLD).first()
     if ticket is None or ticket.requester_id != event.actor_id:
         return
@@ -47,7 +47,7 @@ def remove_imported_notes(work: UnitOfWork, event: Event) -> None:
     noted = noted.filter(event__payload__resolved_by=person)
     of = set(noted.values_list("event__ticket_id", flat=True))
     of |= set(Incident.objects.filter(resolved_by_id=person).exclude(close_notes="").values_list("pk", flat=True))
-    for ticket in Ticket.objects.select_for_update().filter(pk__in=of).order_by("pk"):
+    for ticket in Ticket.objects.select_for_update(no_key=True).filter(pk__in=of).order_by("pk"):
         texts = noted.filter(event__ticket_id=ticket.pk)
         EventText.objects.filter(pk__in=list(texts.values_list("pk", flat=True))).delete()
         work.emit("ticket.texts_removed", ticket, reason="erasure", person=person)
@@ -61,7 +61,7 @@ def cascade_to_children(work: UnitOfWork, event: Event) -> None:
         if cursor.fetchone() is None:
             return
     # Under lock: what a child allows must still hold when its turn comes, or the parent would be refused for it.
-    children = Ticket.objects.select_for_update().filter(parent_id=event.ticket_id, kind=KIND).order_by("pk")
+    children = Ticket.objects.select_for_update(no_key=True).filter(parent_id=event.ticket_id, kind=KIND).order_by("pk")
     system = Actor.system(work.actor.tenant_id, "follow_parent")
     for child in children:
         allowed = FLOW.allowed(child.state)
@@ -73,7 +73,7 @@ def cascade_to_children(work: UnitOfWork, event: Event) -> None:
         elif event.kind == "incident.held" and "hold" in allowed:
             reason = event.payload["hold_reason"]
             if reason != HoldReason.CALLER:
-                hold_incident(actor=system, ticket_id=child.pk, reason=reason, cause=event)
+                hold_incident(actor=system, ticket_id=child.pk, hold_reason=reason, cause=event)
         elif event.kind == "incident.resolved" and "resolve" in allowed:
             parent = Incident.objects.get(pk=event.ticket_id)
             resolve_incident(

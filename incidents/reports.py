@@ -27,6 +27,7 @@ from itsm.tenancy.context import tenant
 from itsm.tenancy.models import TenantSettings
 from itsm.tenancy.patience import patient
 from itsm.tickets.models import Ticket
+from itsm.tickets.placement import told_placement
 
 Report = dict[str, Any]
 
@@ -211,8 +212,7 @@ def _backlog(cases: QuerySet[Any], instants: Iterable[datetime], zone: ZoneInfo)
 
 def _groups(actor: Actor, cases: QuerySet[Any], top: int) -> Report:
     moves, returned = handoffs(actor.tenant_id, cases)
-    # One's own incident may have gone to a restricted team, whose name is not for everybody.
-    named = cases.exclude(team_id__in=actor.hidden_teams) if actor.hidden_teams else cases
+    named = told_placement(actor, cases)
     by_category = cases.annotate(root=Coalesce("category__parent__name", "category__name")).values("root")
     return {
         "open_now": cases.filter(state_category__in=_OPEN).count(),

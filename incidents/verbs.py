@@ -31,6 +31,7 @@ class Row:
 
     pk: Any
     requester_id: UUID | None
+    assignee_id: UUID | None
     team_id: UUID | None
     state: int
     state_category: str
@@ -40,10 +41,13 @@ class Row:
 
 
 def allowed_verbs(actor: Actor, ticket: Any) -> list[str]:
-    """The verbs, in the order in which a page offers them. ``ticket`` is a Ticket or a Row that the actor can see."""
+    """The verbs, in the order in which a page offers them. ``ticket`` is a Ticket or a Row that the actor can see.
+
+    Taking is for people, and not for whom it belongs to already.
+    """
     if ticket.state_category in {"closed", "canceled"}:
         return ["follow_up"] if allows(actor, "incident.reopen", ticket) else []
     found = [verb for verb in FLOW.allowed(ticket.state) if allows(actor, permission_of(verb), ticket)]
-    if actor.person_id is None and "take" in found:
+    if actor.person_id in (None, ticket.assignee_id) and "take" in found:
         found.remove("take")
     return found + [verb for verb, permission in _SPINE.items() if allows(actor, permission, ticket)]

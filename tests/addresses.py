@@ -12,6 +12,7 @@ from django.urls import URLResolver, get_resolver
 
 from itsm.access.models import ApiToken
 from itsm.notify.models import Notification
+from itsm.oncall.models import OnCallFeed, OnCallOverride, OnCallSchedule
 from itsm.tenancy.models import Organisation
 from itsm.tickets.models import Attachment, Category, Service, TicketLink
 
@@ -69,6 +70,7 @@ def subject_of(route: Route, ticket: Any) -> Callable[[str], str]:
         "api/v1/organisations/": lambda: first(Organisation),
         "api/v1/services/": lambda: first(Service),
         "api/v1/categories/": lambda: first(Category),
+        "api/v1/on-call-schedules/": lambda: first(OnCallSchedule),
     }
 
     def fill(name: str) -> str:
@@ -85,6 +87,15 @@ def subject_of(route: Route, ticket: Any) -> Callable[[str], str]:
                 return first(Notification)
             case "token":
                 return "nobody-s"
+            case "schedule_id":
+                return first(OnCallSchedule)
+            case "override" | "override_id":
+                return first(OnCallOverride)
+            case "feed_id":
+                return first(OnCallFeed)
+            case "secret":
+                # Only its hash is known; tests/oncall/test_calendars.py has the real ones.
+                return "A" * 43
             case "token_id":
                 return first(ApiToken)
             case "name":

@@ -20,6 +20,7 @@ INSTALLED_APPS = [
     "itsm.tickets",
     "itsm.sla",
     "itsm.notify",
+    "itsm.oncall",
     "itsm.reports",
     "itsm.api",
     "itsm.web",
@@ -245,11 +246,11 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "POSTPROCESSING_HOOKS": [],
     "PREPROCESSING_HOOKS": ["itsm.api.schema.only_with_slash"],
     "SERVERS": [
-        {"url": "/", "description": "The token tells the organisation."},
+        {"url": "/", "description": "The token tells the tenant (the service desk)."},
         {
-            "url": "/t/{organisation}/",
+            "url": "/t/{tenant}/",
             "description": "The address tells it.",
-            "variables": {"organisation": {"default": "acme"}},
+            "variables": {"tenant": {"default": "acme"}},
         },
     ],
 }

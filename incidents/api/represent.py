@@ -19,6 +19,7 @@ from itsm.kernel.errors import NotFound
 from itsm.tenancy.models import Organisation, Person, Team
 from itsm.tickets.links import links_of
 from itsm.tickets.models import Category, Service, Ticket, Watcher
+from itsm.tickets.placement import placement_hidden
 
 _OWN = (
     *("id", "number", "title", "description", "state", "state_category", "impact", "urgency", "priority", "channel"),
@@ -135,10 +136,19 @@ class _Rights:
     def of(self, row: dict[str, Any]) -> tuple[list[str], bool]:
         """The allowed verbs, and whether the internal side may be read."""
         own = row["requester_id"] is not None and row["requester_id"] == self.actor.person_id
-        watched, hidden = row["id"] in self._watched, row["team_id"] in self.actor.hidden_teams
-        key = (row["state"], row["state_category"], own, watched, hidden)
+        watched, hidden = row["id"] in self._watched, placement_hidden(self.actor, row["team_id"])
+        mine = row["assignee_id"] is not None and row["assignee_id"] == self.actor.person_id
+        key = (row["state"], row["state_category"], own, watched, hidden, mine)
         if key not in self._known:
-            one = Row(row["id"], row["requester_id"], row["team_id"], row["state"], row["state_category"], watched)
+            one = Row(
+                row["id"],
+                row["requester_id"],
+                row["assignee_id"],
+                row["team_id"],
+                row["state"],
+                row["state_category"],
+                watched,
+            )
             self._known[key] = (allowed_verbs(self.actor, one), allows(self.actor, "ticket.read_internal", one))
         return self._known[key]
 
@@ -156,8 +166,7 @@ def _one(
     shown["id"] = row["id"]
     if "state_label" in fields:
         shown["state_label"] = str(state.label)
-    # A requester's own ticket may have gone to a restricted team: neither it nor its member is named.
-    hidden = row["team_id"] in rights.actor.hidden_teams
+    hidden = placement_hidden(rights.actor, row["team_id"])
     for name in _REFERENCES:
         if name in fields:
             covered = hidden and name in {"team", "assignee"}

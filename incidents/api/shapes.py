@@ -70,7 +70,7 @@ class Assignment(Shape):
 
 
 class Hold(Shape):
-    """Why it waits. ``awaiting_caller`` demands a comment, which the caller reads."""
+    """Why it waits. ``awaiting_caller`` demands a comment, which the requester reads."""
 
     hold_reason = OneOf(choices=HoldReason.values)
     comment = Text(required=False)

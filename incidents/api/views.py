@@ -17,13 +17,14 @@ from itsm.access.decide import authorize
 from itsm.api import queries
 from itsm.api.concurrency import expected_version, tagged
 from itsm.api.filters import bad_parameter, many
-from itsm.api.pagination import PAGE_PARAMETERS, Sort, paginate
+from itsm.api.pagination import PAGE_PARAMETERS, paginate
 from itsm.api.schema import PAGE_QUERY, operation, page_of, query
 from itsm.api.shapes import Nothing, Shape
 from itsm.api.views.base import ApiView
 from itsm.kernel.errors import NotFound
 from itsm.tickets.commands import assign_ticket, set_parent, update_ticket
 from itsm.tickets.fetch import read_ticket
+from itsm.tickets.keyset import Sort
 from itsm.tickets.models import StateCategory, Ticket
 
 TAG = "incidents"
@@ -259,7 +260,7 @@ VERBS: dict[str, type[VerbView]] = {
             "hold",
             "Put on hold",
             shapes.Hold,
-            lambda v, g, **c: commands.hold_incident(**c, reason=g["hold_reason"], comment=g.get("comment", "")),
+            lambda v, g, **c: commands.hold_incident(**c, hold_reason=g["hold_reason"], comment=g.get("comment", "")),
         ),
         ("resume", "On Hold → In Progress", Nothing, lambda v, g, **c: commands.resume_incident(**c)),
         ("resolve", "Resolve", shapes.Resolution, lambda v, g, **c: commands.resolve_incident(**c, **g)),

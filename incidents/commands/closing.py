@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from incidents.commands.base import begin, enter
+from incidents.flow import FLOW
 from incidents.models import CloseCode
 from itsm.events.models import Event
 from itsm.events.write import unit_of_work
@@ -63,9 +64,9 @@ def reopen_incident(
         if ticket.resolved_at is not None and work.now > ticket.resolved_at + timedelta(days=days):
             raise IllegalTransition(
                 "reopen",
-                "Resolved",
-                ["close", "comment"],
-                state_key="resolved",
+                FLOW.state(ticket.state).name,
+                [verb for verb in FLOW.allowed(ticket.state) if verb != "reopen"],
+                state_key=FLOW.state(ticket.state).key,
                 detail=f"{ticket.number} was resolved more than {days} days ago. Open a new incident instead.",
             )
         pair = enter(work, ticket, target)

@@ -136,7 +136,7 @@ def open_follow_up(*, actor: Actor, ticket_id: UUID, title: str = "", descriptio
         if old.state_category not in {"closed", "canceled"}:
             raise IllegalTransition(
                 "follow_up",
-                str(FLOW.state(old.state).label),
+                FLOW.state(old.state).name,
                 FLOW.allowed(old.state),
                 state_key=FLOW.state(old.state).key,
                 detail=f"{old.number} is not closed: comment on it or reopen it instead.",

@@ -48,24 +48,24 @@ def hold_incident(
     *,
     actor: Actor,
     ticket_id: UUID,
-    reason: str,
+    hold_reason: str,
     comment: str = "",
     expected_version: int | None = None,
     cause: Event | None = None,
 ) -> Ticket:
-    """Put on hold with a reason. Awaiting the caller demands a public comment that says what is needed."""
-    if reason not in HoldReason.values:
+    """Put on hold with a reason. Awaiting caller demands a public comment that says what is needed."""
+    if hold_reason not in HoldReason.values:
         raise Invalid.one(
             "hold_reason", "unknown_reason", f"hold_reason must be one of {', '.join(HoldReason.values)}."
         )
-    if reason == HoldReason.CALLER and not comment.strip():
-        raise Invalid.one("comment", "required", "Tell the caller what you need: awaiting_caller demands a comment.")
+    if hold_reason == HoldReason.CALLER and not comment.strip():
+        raise Invalid.one("comment", "required", "Tell the requester what you need: awaiting_caller demands a comment.")
     with unit_of_work(actor, cause=cause) as work:
-        ticket, incident, target = begin(work, "hold", ticket_id, expected_version, {"hold_reason": reason})
+        ticket, incident, target = begin(work, "hold", ticket_id, expected_version, {"hold_reason": hold_reason})
         pair = enter(work, ticket, target)
-        incident.hold_reason = reason
+        incident.hold_reason = hold_reason
         work.changed(incident, "hold_reason")
-        held = work.emit("incident.held", ticket, state=pair, hold_reason=reason)
+        held = work.emit("incident.held", ticket, state=pair, hold_reason=hold_reason)
         if comment.strip():
             work.flush()
             comment_on_ticket(actor=actor, ticket_id=ticket.pk, body=comment, cause=held)

@@ -21,7 +21,7 @@ class Directory:
     """What the names of one source mean in one tenant. Keep it for a whole import: it remembers what it found.
 
     ``match`` says how a name finds somebody who is here already, beside the source's own key: by an e-mail address
-    ("email"), also by a name that only one person has ("name"), or "never". By name is for organisations that know that
+    ("email"), also by a name that only one person has ("name"), or "never". By name is for desks that know that
     their names are unique: a namesake would see what is not his.
     """
 

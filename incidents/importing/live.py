@@ -49,7 +49,7 @@ def import_live(*, actor: Actor, source: str, case: Case, directory: Directory) 
         if step.state == IncidentState.IN_PROGRESS:
             start_incident(actor=actor, ticket_id=ticket.pk)
         elif step.state == IncidentState.ON_HOLD:
-            hold_incident(actor=actor, ticket_id=ticket.pk, reason=step.hold_reason)
+            hold_incident(actor=actor, ticket_id=ticket.pk, hold_reason=step.hold_reason)
         work.add(
             SourceRecord(
                 tenant_id=actor.tenant_id,

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from incidents import commands
 from incidents.flow import FLOW, permission_of
+from incidents.verbs import allowed_verbs
 from incidents.web import forms
 from itsm.access.decide import allows
 from itsm.kernel.actor import Actor
@@ -28,14 +30,14 @@ Run = Callable[[Actor, Ticket, Data, TicketForm], Ticket | None]
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing to do. ``verb`` is the move of the flow that it is, if it is one; ``done`` is said afterwards."""
+    """One thing to do. ``verb`` is what allowed_verbs() calls it, ``permission`` its right; ``done`` is said afterwards."""
 
     label: _StrOrPromise
     form: type[TicketForm]
     run: Run
+    verb: str
     permission: str
     done: _StrOrPromise
-    verb: str = ""
     #: The button stands out: in this state it is what one does next.
     primary: bool = False
 
@@ -59,7 +61,7 @@ def _hold(actor: Actor, ticket: Ticket, data: Data, _form: TicketForm) -> None:
     commands.hold_incident(
         actor=actor,
         ticket_id=ticket.pk,
-        reason=data["hold_reason"],
+        hold_reason=data["hold_reason"],
         comment=data["comment"],
         expected_version=data["version"],
     )
@@ -139,7 +141,7 @@ def _parent(actor: Actor, ticket: Ticket, data: Data, _form: TicketForm) -> None
 
 
 def _move(verb: str, label: Any, form: type[TicketForm], run: Run, done: Any, *, primary: bool = False) -> Action:
-    return Action(label, form, run, permission_of(verb), done, verb, primary)
+    return Action(label, form, run, verb, permission_of(verb), done, primary)
 
 
 ACTIONS: dict[str, Action] = {
@@ -171,32 +173,48 @@ ACTIONS: dict[str, Action] = {
         _("It is canceled."),
     ),
     "follow-up": Action(
-        _("Open a follow-up"), forms.FollowUpForm, _follow_up, "incident.reopen", _("This is the follow-up.")
+        _("Open a follow-up"),
+        forms.FollowUpForm,
+        _follow_up,
+        "follow_up",
+        "incident.reopen",
+        _("This is the follow-up."),
     ),
-    "comment": Action(_("Send"), forms.CommentForm, _comment, "ticket.comment", _("Sent.")),
-    "detach": Action(_("Remove"), forms.DetachForm, _detach, "ticket.attach", _("The file is removed.")),
-    "assign": Action(_("Assign"), forms.AssignForm, _assign, "ticket.assign", _("Assigned.")),
-    "edit": Action(_("Save"), forms.EditForm, _edit, "ticket.update", _("Saved.")),
-    "watch": Action(_("Watch"), forms.PlainForm, _watch, "ticket.watch", _("You watch this now.")),
+    "comment": Action(_("Send"), forms.CommentForm, _comment, "comment", "ticket.comment", _("Sent.")),
+    "detach": Action(_("Remove"), forms.DetachForm, _detach, "attach", "ticket.attach", _("The file is removed.")),
+    "assign": Action(_("Assign"), forms.AssignForm, _assign, "assign", "ticket.assign", _("Assigned.")),
+    "edit": Action(_("Save"), forms.EditForm, _edit, "update", "ticket.update", _("Saved.")),
+    "watch": Action(_("Watch"), forms.PlainForm, _watch, "watch", "ticket.watch", _("You watch this now.")),
     "add-watcher": Action(
-        _("Add"), forms.WatcherForm, _add_watcher, "ticket.manage_watchers", _("The watcher is added.")
+        _("Add"), forms.WatcherForm, _add_watcher, "watch", "ticket.manage_watchers", _("The watcher is added.")
     ),
-    "unwatch": Action(_("Stop watching"), forms.UnwatchForm, _unwatch, "ticket.watch", _("The watcher is removed.")),
-    "link": Action(_("Link"), forms.LinkForm, _link, "ticket.link", _("Linked.")),
-    "unlink": Action(_("Remove"), forms.UnlinkForm, _unlink, "ticket.link", _("The link is removed.")),
-    "parent": Action(_("Set parent"), forms.ParentForm, _parent, "ticket.link", _("Saved.")),
+    "unwatch": Action(
+        _("Stop watching"), forms.UnwatchForm, _unwatch, "watch", "ticket.watch", _("The watcher is removed.")
+    ),
+    "link": Action(_("Link"), forms.LinkForm, _link, "link", "ticket.link", _("Linked.")),
+    "unlink": Action(_("Remove"), forms.UnlinkForm, _unlink, "link", "ticket.link", _("The link is removed.")),
+    "parent": Action(_("Set parent"), forms.ParentForm, _parent, "parent", "ticket.link", _("Saved.")),
+}
+
+
+#: What people call the verbs of the flow, where a refusal names them.
+VERBS: dict[str, _StrOrPromise] = {
+    action.verb: action.label for action in ACTIONS.values() if action.verb in {*FLOW.moves, "follow_up"}
+}
+#: Why a verb may be refused where the flow would allow it, or would never: by verb and state.
+REFUSALS: dict[tuple[str, str], str] = {
+    ("reopen", "resolved"): gettext_noop("This was resolved too long ago. Log a new incident instead."),
+    **{
+        ("follow_up", state.key): gettext_noop("This incident is not closed. Comment on it or reopen it instead.")
+        for state in FLOW.states.values()
+        if state.category not in {"closed", "canceled"}
+    },
 }
 
 
 def possible(actor: Actor, ticket: Ticket) -> set[str]:
-    """The names of the actions that state and rights allow now. A page offers these and no others; commands decide."""
-    ended = ticket.state_category in {"closed", "canceled"}
-    moves = set(FLOW.allowed(ticket.state))
-    found = set()
-    for name, action in ACTIONS.items():
-        possible_now = ended == (name == "follow-up") and (not action.verb or action.verb in moves)
-        if possible_now and allows(actor, action.permission, ticket):
-            found.add(name)
-    if ticket.assignee_id is not None and ticket.assignee_id == actor.person_id:
-        found.discard("take")
-    return found
+    """The names of the actions that a page offers: those whose verb is allowed, as the API says it. Commands decide."""
+    verbs = set(allowed_verbs(actor, ticket))
+    return {
+        name for name, action in ACTIONS.items() if action.verb in verbs and allows(actor, action.permission, ticket)
+    }

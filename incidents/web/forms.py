@@ -38,9 +38,9 @@ class PlainForm(TicketForm):
 class HoldForm(TicketForm):
     hold_reason = forms.ChoiceField(label=gettext_lazy("Reason"), choices=HoldReason.choices)
     comment = _text(
-        label=gettext_lazy("Message to the caller"),
+        label=gettext_lazy("Message to the requester"),
         required=False,
-        help_text=gettext_lazy("Needed when you wait for the caller. The caller's reply resumes the work."),
+        help_text=gettext_lazy("Needed when you wait for the requester, whose reply resumes the work."),
     )
 
 
@@ -49,7 +49,7 @@ class ResolveForm(TicketForm):
         label=gettext_lazy("Resolution code"),
         choices=[("", "—"), *((c, CloseCode(c).label) for c in RESOLUTION_CODES)],
     )
-    close_notes = _text(label=gettext_lazy("Resolution notes"), help_text=gettext_lazy("The caller reads this."))
+    close_notes = _text(label=gettext_lazy("Resolution notes"), help_text=gettext_lazy("The requester reads this."))
 
 
 class ReasonForm(TicketForm):
@@ -106,7 +106,7 @@ class CommentForm(TicketForm):
     audience = forms.ChoiceField(
         label=gettext_lazy("Who reads it"),
         choices=[
-            (Audience.PUBLIC.value, gettext_lazy("Reply: the caller reads it")),
+            (Audience.PUBLIC.value, gettext_lazy("Reply: the requester reads it")),
             (Audience.INTERNAL.value, gettext_lazy("Internal note: the desk only")),
         ],
         widget=forms.RadioSelect,
@@ -124,7 +124,7 @@ class CommentForm(TicketForm):
         super().__init__(*args, **kwargs)
         self.ticket = ticket
         if not allows(self.actor, "ticket.comment_internal", ticket):
-            # A caller has no notes: no choice is shown, and whatever is sent means a reply.
+            # A requester has no notes: no choice is shown, and whatever is sent means a reply.
             self.fields["audience"].widget = forms.HiddenInput()
             self.fields["audience"].choices = [(Audience.PUBLIC.value, "")]  # type: ignore[attr-defined]
 

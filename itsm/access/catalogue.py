@@ -97,6 +97,9 @@ _TABLE = """
     service.manage                - - A A A - - A
     category.read                 A A A A A A A A
     category.manage               - - A A A - - A
+    oncall.read                   - A A A A A A A
+    oncall.manage                 - - A A A - A A
+    oncall.swap                   - A A A A - A A
     settings.read                 - A A A A A A A
     settings.manage               - - - - A - - A
     notification.read             A A A A A A A -
@@ -135,6 +138,8 @@ SCOPES: Final[dict[str, frozenset[str]]] = {
     "reports:read": frozenset({"report.read"}),
     "notifications:read": frozenset({"notification.read"}),
     "notifications:write": frozenset({"notification.update"}),
+    "oncall:read": frozenset({"oncall.read"}),
+    "oncall:write": frozenset({"oncall.manage", "oncall.swap"}),
     "directory:read": frozenset({"team.read", "person.read", "service.read", "category.read", "settings.read"}),
 }
 

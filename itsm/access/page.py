@@ -14,7 +14,7 @@ table decides for pages, API, exports and search, and feeds the role-matrix test
 that one requested. Whatever is not about tickets is simply allowed or not (–).
 
 - Process manager and process owner are granted per process and count for tickets of that process only.
-- The agent role may be granted in the whole organisation or in one team.
+- The agent role may be granted in the whole service desk or in one team.
 - The tickets of a restricted team exist for its members only. Whoever requested one sees it as its requester and may do
   with it what the requester column says, whatever other roles he or she has.
 - Integration is granted to nobody: it is the ceiling of every token. A token may do what its scopes open, within this

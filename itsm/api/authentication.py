@@ -21,7 +21,7 @@ class ActorAuthentication(BaseAuthentication):
         actor: Actor | None = getattr(request._request, "actor", None)
         if actor is None:
             raise NotAuthenticated(
-                "Send a valid token (Authorization: Bearer vbl_…) or use the address /t/<organisation>/api/v1/."
+                "Send a valid token (Authorization: Bearer vbl_…) or use the address /t/<tenant>/api/v1/."
             )
         if actor.kind is not ActorKind.TOKEN:
             _demand_csrf(request._request)

@@ -79,7 +79,7 @@ def _other_problem(request: HttpRequest, error: Exception) -> dict[str, Any]:
     if isinstance(error, PermissionDenied):
         return problem_body(request, 403, "forbidden", SENTENCES[403])
     if isinstance(error, RequestDataTooBig):
-        return problem_body(request, 413, "too_large", "The body is too large.")
+        return problem_body(request, 413, "too_large", SENTENCES[413])
     if isinstance(error, SuspiciousOperation | UnreadablePostError | MultiPartParserError):
         return problem_body(request, 400, "malformed_request", SENTENCES[400])
     if isinstance(error, DataError):

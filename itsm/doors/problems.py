@@ -46,6 +46,7 @@ SENTENCES = {
     400: "The request cannot be read. Check its address, its headers and its body.",
     403: "You may not do this.",
     404: "There is no such object, or you may not see it.",
+    413: "The body is larger than the service reads. Send less at once.",
     500: "Something went wrong on our side. Quote the request_id.",
 }
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
-    """What is wrong with one input field: where (a JSON pointer such as ``/impact``), which rule, and how to mend it."""
+    """What is wrong with one input field: where (a JSON pointer such as ``/impact``), which rule, and how to mend it.
+
+    ``values`` are those that ``detail`` names (a limit, the choices), for doors that say it in other words or languages.
+    """
 
     pointer: str
     code: str
     detail: str
+    values: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 class DomainError(Exception):
@@ -119,9 +123,9 @@ class Invalid(DomainError):
         self.problems = tuple(problems)
 
     @classmethod
-    def one(cls, field_name: str, code: str, detail: str) -> Invalid:
+    def one(cls, field_name: str, code: str, detail: str, **values: Any) -> Invalid:
         """The common case: one field, one rule."""
-        return cls([FieldProblem(f"/{field_name}", code, detail)], detail)
+        return cls([FieldProblem(f"/{field_name}", code, detail, values)], detail)
 
 
 class TooManyCauses(DomainError):
@@ -137,8 +141,8 @@ class Problems:
 
     found: list[FieldProblem] = field(default_factory=list)
 
-    def add(self, field_name: str, code: str, detail: str) -> None:
-        self.found.append(FieldProblem(f"/{field_name}", code, detail))
+    def add(self, field_name: str, code: str, detail: str, **values: Any) -> None:
+        self.found.append(FieldProblem(f"/{field_name}", code, detail, values))
 
     def raise_if_any(self) -> None:
         if self.found:

@@ -31,5 +31,11 @@ def clean_text(
     if required and not text:
         problems.add(field, "required", f"{field} must not be empty.")
     if len(text) > limit:
-        problems.add(field, "too_long", f"{field} has {len(text)} characters; the limit is {limit}.")
+        problems.add(
+            field,
+            "too_long",
+            f"{field} has {len(text)} characters; the limit is {limit}.",
+            length=len(text),
+            limit=limit,
+        )
     return text

@@ -13,6 +13,7 @@ from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Invalid
 from itsm.reports.tables import harmless
 from itsm.tickets.kinds import state_label
+from itsm.tickets.placement import told_placement
 from itsm.tickets.queue import QueueQuery, tickets_for
 
 #: More rows than this are no file to look at any more; the API pages through everything.
@@ -53,12 +54,14 @@ def tickets_csv(*, actor: Actor, query: QueueQuery) -> IO[bytes]:
     tickets = tickets_for(actor, query)
     if (kinds := kinds_within(actor, "ticket.export")) is not None:
         tickets = tickets.filter(kind__in=sorted(kinds))
-    if actor.hidden_teams:
-        # One's own ticket in a restricted team is seen as by a requester, who exports nothing.
-        tickets = tickets.exclude(team_id__in=sorted(actor.hidden_teams))
+    # The others of one's own are seen as by a requester, who exports nothing.
+    tickets = told_placement(actor, tickets)
     if tickets[ROWS_MAX : ROWS_MAX + 1].exists():
         raise Invalid.one(
-            "view", "too_many", f"A file holds at most {ROWS_MAX} tickets. Filter more, or page through the API."
+            "view",
+            "too_many",
+            f"A file holds at most {ROWS_MAX} tickets. Filter more, or page through the API.",
+            limit=ROWS_MAX,
         )
     names = list(_COLUMNS)
     file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - whoever sends it closes it

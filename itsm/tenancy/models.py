@@ -24,7 +24,7 @@ SLUG = RegexValidator(
 
 
 class Tenant(models.Model):
-    """One organisation on this installation. The app role may read it and nothing else."""
+    """One service desk on this installation. The app role may read it and nothing else."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     slug = models.CharField(max_length=40, unique=True, validators=[SLUG])
@@ -105,7 +105,7 @@ class Organisation(TenantModel):
 
 
 class Person(TenantModel):
-    """Somebody inside a tenant: requester, assignee, actor. May exist without a login (an imported caller)."""
+    """Somebody inside a tenant: requester, assignee, actor. May exist without a login (an imported requester)."""
 
     name = models.CharField(max_length=200)
     #: Lower-cased in Python: equality on it may use the index under row-level security, lower() may not.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db import connection
+from django.utils import translation
 
 from itsm.access.decide import authorize, visible_to
 from itsm.kernel.actor import Actor
@@ -29,8 +30,9 @@ def lock_ticket(
     tickets = visible_to(actor, Ticket.objects.all()).filter(pk=ticket_id)
     if kind is not None:
         tickets = tickets.filter(kind=kind)
-    # Not first(), which would have one row put in order.
-    ticket: Ticket | None = next(iter(tickets.select_for_update(of=("self",))), None)
+    # Not first(), which would have one row put in order. Keys never change, so rows that refer to the ticket need not wait:
+    # above all the sweep's fires, whose clock the change may be waiting for.
+    ticket: Ticket | None = next(iter(tickets.select_for_update(of=("self",), no_key=True)), None)
     if ticket is None:
         raise NotFound
     if permission is not None:
@@ -52,12 +54,14 @@ def read_ticket(actor: Actor, ticket_id: UUID, kind: str | None = None) -> Ticke
 def refuse_closed(ticket: Ticket, verb: str) -> None:
     """Raise IllegalTransition for a ticket that is closed or canceled: nothing about it changes any more."""
     if ticket.state_category in {"closed", "canceled"}:
+        with translation.override("en"):
+            state = str(ticket.get_state_category_display())
         raise IllegalTransition(
             verb,
-            str(ticket.get_state_category_display()),
+            state,
             [],
             state_key=ticket.state_category,
-            detail=f"{ticket.number} is {ticket.get_state_category_display()} and cannot be changed. Open a follow-up instead.",
+            detail=f"{ticket.number} is {state} and cannot be changed. Open a follow-up instead.",
         )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from django.utils import translation
+
 from itsm.kernel.errors import IllegalTransition
 from itsm.tickets.models import StateCategory
 
@@ -17,6 +19,12 @@ class State:
     key: str
     label: str
     category: StateCategory
+
+    @property
+    def name(self) -> str:
+        """The label in English, whoever asks: for what programs read and the log keeps."""
+        with translation.override("en"):
+            return str(self.label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,5 +46,5 @@ class Flow:
         sources, target = self.moves[verb]
         if code not in sources:
             source = self.states[code]
-            raise IllegalTransition(verb, str(source.label), self.allowed(code), state_key=source.key)
+            raise IllegalTransition(verb, source.name, self.allowed(code), state_key=source.key)
         return self.states[code if target is None else target]

@@ -31,7 +31,7 @@ def take_numbers(tenant_id: UUID, kind: str, count: int = 1) -> list[str]:
         row = cursor.fetchone()
     if row is None:
         raise Invalid.one(
-            "kind", "unknown_kind", f"This organisation has no kind of ticket called {kind}, or no numbers for it."
+            "kind", "unknown_kind", f"This service desk has no kind of ticket called {kind}, or no numbers for it."
         )
     prefix, last = row
     return [f"{prefix}{value:0{WIDTH}d}" for value in range(last - count + 1, last + 1)]

@@ -30,7 +30,7 @@ def priority_of(tenant_id: UUID, impact: int, urgency: int) -> int:
     problems = Problems()
     for name, value in (("impact", impact), ("urgency", urgency)):
         if value not in LEVELS:
-            problems.add(name, "out_of_range", f"{name} must be 1 (high), 2 (medium) or 3 (low).")
+            problems.add(name, "out_of_range", f"{name} must be 1 (high), 2 (medium) or 3 (low).", low=1, high=3)
     problems.raise_if_any()
     with connection.cursor() as cursor:
         cursor.execute(_RULE, [tenant_id, impact, urgency])

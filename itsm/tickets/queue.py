@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,9 +16,12 @@ from django.utils.dateparse import parse_datetime
 from itsm.access.decide import visible_to
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Invalid, Problems
+from itsm.tickets import keyset
+from itsm.tickets.keyset import Cursor, Sort
 from itsm.tickets.kinds import KINDS, states_called
 from itsm.tickets.lines import Line, lines
 from itsm.tickets.models import OPEN_CATEGORIES, StateCategory, Ticket
+from itsm.tickets.placement import told_placement
 from itsm.tickets.search import hits
 
 PAGE = 50
@@ -42,8 +42,21 @@ _COUNTED = {
 
 #: Views by name. A view is a starting point that the other filters narrow.
 VIEWS = ("mine", "unassigned", "open", "urgent", "waiting", "done", "all")
-#: Sort name → column. A leading "-" turns it round; without a sort, most urgent first.
-SORTS = {"priority": "priority", "updated": "updated_at", "opened": "opened_at", "due": "due_at", "number": "number"}
+#: Orders by name. A leading "-" turns one round; without a sort, most urgent first. Among equals, the newest first.
+SORTS = {
+    sort.name: sort
+    for name, column, nullable, kind in (
+        ("priority", "priority", False, int),
+        ("updated", "updated_at", False, datetime),
+        ("opened", "opened_at", False, datetime),
+        ("due", "due_at", True, datetime),
+        ("number", "number", False, str),
+    )
+    for sort in (
+        Sort(name, column, id_down=True, nullable=nullable, kind=kind),
+        Sort(f"-{name}", column, down=True, id_down=True, nullable=nullable, kind=kind),
+    )
+}
 _FILTERS = (
     "view",
     "kind",
@@ -128,7 +141,7 @@ def parse(actor: Actor, given: Mapping[str, Sequence[str]]) -> QueueQuery:
     )
     problems.raise_if_any()
     if query.after:
-        _decode(query)
+        _place(query)
     return query
 
 
@@ -156,9 +169,9 @@ def tickets_for(actor: Actor, query: QueueQuery) -> QuerySet[Ticket]:
     ):
         if ids:
             tickets = tickets.filter(_one_of(field, ids))
-            if field in {"team", "assignee"} and actor.hidden_teams:
-                # Of one's own ticket in a restricted team, neither is told; asking one by one must not tell either.
-                tickets = tickets.exclude(team_id__in=actor.hidden_teams)
+            if field in {"team", "assignee"}:
+                # Asking one by one must not tell what the ticket does not.
+                tickets = told_placement(actor, tickets)
     if query.updated_since:
         tickets = tickets.filter(updated_at__gte=query.updated_since)
     if query.opened_since:
@@ -171,17 +184,20 @@ def tickets_for(actor: Actor, query: QueueQuery) -> QuerySet[Ticket]:
 
 def page(actor: Actor, query: QueueQuery) -> Page:
     """One page, by keyset: rows that change places between two pages are neither lost nor shown for ever."""
-    tickets = tickets_for(actor, query)
+    tickets, sort = tickets_for(actor, query), SORTS[query.sort]
     if query.after:
-        tickets = tickets.filter(_beyond(query))
-    name = SORTS[query.sort.removeprefix("-")]
-    # Said only where the column may be empty: NULLS LAST elsewhere would keep the index from serving the order.
-    empty_last = True if name == "due_at" else None
-    order = F(name).desc(nulls_last=empty_last) if query.sort.startswith("-") else F(name).asc(nulls_last=empty_last)
-    found = lines(tickets.order_by(order, "-id")[: query.limit + 1])
+        tickets = tickets.filter(keyset.beyond(sort, _place(query)))
+    found = lines(tickets.order_by(*keyset.order(sort))[: query.limit + 1])
     more = len(found) > query.limit
     found = found[: query.limit]
-    return Page(found, _encode(query, found[-1]) if more else "")
+    return Page(found, keyset.encode(sort, getattr(found[-1], sort.column), found[-1].pk) if more else "")
+
+
+def _place(query: QueueQuery) -> Cursor:
+    found = keyset.decode(query.after, SORTS[query.sort])
+    if found is None or found.backwards:
+        raise Invalid.one("after", "bad_cursor", "This cursor is damaged or of another list. Start without it.")
+    return found
 
 
 def counts(actor: Actor) -> dict[str, int]:
@@ -228,57 +244,13 @@ def _one_of(field: str, ids: Ids) -> Q:
     return condition | Q(**{f"{field}_id__isnull": True}) if NONE in ids else condition
 
 
-# --- Cursor: [sort, value of the column, id] of the last row shown ---------------------------------------------------
-
-
-def _encode(query: QueueQuery, last: Line) -> str:
-    value = getattr(last, SORTS[query.sort.removeprefix("-")])
-    if isinstance(value, datetime):
-        value = value.astimezone(UTC).isoformat()
-    text = json.dumps([query.sort, value, str(last.pk)], separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _decode(query: QueueQuery) -> tuple[Any, UUID]:
-    try:
-        padded = query.after + "=" * (-len(query.after) % 4)
-        sort, value, pk = json.loads(base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True))
-        if sort != query.sort:
-            raise ValueError("cursor of another order")
-        name = sort.removeprefix("-")
-        if name == "priority" and type(value) is not int:
-            raise ValueError("no priority")
-        if name == "number" and (not isinstance(value, str) or not value.isascii() or "\x00" in value):
-            raise ValueError("no number")
-        if name in {"updated", "opened", "due"} and value is not None:
-            value = datetime.fromisoformat(value)
-            if value.tzinfo is None:
-                raise ValueError("no zone")
-            value = value.astimezone(UTC)
-        return value, UUID(pk)
-    except (ValueError, TypeError, AttributeError, binascii.Error, RecursionError, OverflowError):
-        raise Invalid.one(
-            "after", "bad_cursor", "This cursor is damaged or of another list. Start without it."
-        ) from None
-
-
-def _beyond(query: QueueQuery) -> Q:
-    value, pk = _decode(query)
-    column = SORTS[query.sort.removeprefix("-")]
-    if value is None:
-        return Q(**{f"{column}__isnull": True}) & Q(pk__lt=pk)
-    beyond = "lt" if query.sort.startswith("-") else "gt"
-    condition = Q(**{f"{column}__{beyond}e": value}) & (Q(**{f"{column}__{beyond}": value}) | Q(pk__lt=pk))
-    return condition | Q(**{f"{column}__isnull": True}) if column == "due_at" else condition
-
-
 # --- Reading parameters ----------------------------------------------------------------------------------------------
 
 
 def _split(problems: Problems, name: str, values: Sequence[str]) -> list[str]:
     parts = [part.strip() for value in values for part in value.split(",") if part.strip()]
     if len(parts) > _VALUES_MAX:
-        problems.add(name, "too_many", f"{name} takes at most {_VALUES_MAX} values.")
+        problems.add(name, "too_many", f"{name} takes at most {_VALUES_MAX} values.", limit=_VALUES_MAX)
         return []
     return list(dict.fromkeys(parts))
 
@@ -290,14 +262,15 @@ def _last(values: Sequence[str]) -> str:
 def _choices(problems: Problems, name: str, values: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
     for value in values:
         if value not in known:
-            problems.add(name, "unknown_value", f"{value[:40]} is not one of {', '.join(known)}.")
+            choices = ", ".join(known)
+            problems.add(name, "unknown_value", f"{value[:40]} is not one of {choices}.", known=choices)
     return tuple(value for value in values if value in known)
 
 
 def _choice(problems: Problems, name: str, values: Sequence[str], known: Sequence[str]) -> str:
     chosen = _choices(problems, name, values, known)
     if len(values) > 1:
-        problems.add(name, "too_many", f"{name} takes one value.")
+        problems.add(name, "too_many", f"{name} takes one value.", limit=1)
     return chosen[0] if chosen else ""
 
 
@@ -306,8 +279,8 @@ def _states(problems: Problems, values: Sequence[str]) -> tuple[tuple[str, int],
     for value in values:
         named = states_called(value)
         if not named:
-            known = sorted({state.key for kind in KINDS.values() for state in kind.flow.states.values()})
-            problems.add("state", "unknown_value", f"{value[:40]} is not one of {', '.join(known)}.")
+            known = ", ".join(sorted({state.key for kind in KINDS.values() for state in kind.flow.states.values()}))
+            problems.add("state", "unknown_value", f"{value[:40]} is not one of {known}.", known=known)
         found.extend(named)
     return tuple(found)
 
@@ -350,8 +323,10 @@ def _instant(problems: Problems, name: str, values: Sequence[str]) -> datetime |
 def _sort(problems: Problems, value: str) -> str:
     if not value:
         return "priority"
-    if value.removeprefix("-") not in SORTS:
-        problems.add("sort", "unknown_value", f"sort takes one of {', '.join(SORTS)}, with - in front for downwards.")
+    if value not in SORTS:
+        known = ", ".join(name for name in SORTS if not name.startswith("-"))
+        detail = f"sort takes one of {known}, with - in front for downwards."
+        problems.add("sort", "unknown_value", detail, known=known)
         return "priority"
     return value
 
@@ -360,6 +335,6 @@ def _limit(problems: Problems, value: str) -> int:
     if not value:
         return PAGE
     if not (value.isascii() and value.isdigit() and len(value) <= 9 and 1 <= int(value) <= PAGE_MAX):
-        problems.add("limit", "out_of_range", f"limit is a number from 1 to {PAGE_MAX}.")
+        problems.add("limit", "out_of_range", f"limit is a number from 1 to {PAGE_MAX}.", low=1, high=PAGE_MAX)
         return PAGE
     return int(value)

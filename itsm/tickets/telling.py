@@ -129,7 +129,7 @@ def _texts_removed_audience(payload: Payload) -> str:
 
 def connect() -> None:
     """Register the renderers of the spine."""
-    register("ticket.commented", Renderer(_commented, by_payload, lambda: _("because the caller replied")))
+    register("ticket.commented", Renderer(_commented, by_payload, lambda: _("because the requester replied")))
     register("ticket.attached", Renderer(_attached, by_payload))
     register("ticket.detached", Renderer(_detached, internal))
     register("ticket.assigned", Renderer(_assigned, internal))

@@ -57,7 +57,7 @@ class Entry:
     #: There was a body, and an erasure or the retention rule removed it.
     removed: bool = False
     files: tuple[File, ...] = ()
-    #: "because the caller replied": why an automatic entry is there. Empty when a person did it.
+    #: "because the requester replied": why an automatic entry is there. Empty when a person did it.
     because: str = ""
 
     @property

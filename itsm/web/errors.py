@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from itsm.doors.problems import BUSY, RETRY_AFTER, SENTENCES, is_outage, problem_response, status_of
+from itsm.doors.sizes import TooLarge
 from itsm.kernel.errors import DomainError, Invalid, NotFound
 from itsm.web.context import layout
-from itsm.web.forms import problem_text
 from itsm.web.pages import patch_part
+from itsm.web.refusals import problem_text, refusal_text
 
 logger = logging.getLogger(__name__)
+#: With the tenant's prefix as it came, or without it, once the door has taken it off.
+_API_PATH = re.compile(r"\A(/t/[^/]*)?/api/")
 
 
 def error_page(request: HttpRequest, error: DomainError | None, *, status: int | None = None) -> HttpResponse:
@@ -26,7 +32,7 @@ def error_page(request: HttpRequest, error: DomainError | None, *, status: int |
         request.refusal = error  # type: ignore[attr-defined]
     code = status or (status_of(error) if error else 500)
     heading, remedy = _words(code)
-    detail = error.detail if error is not None and not isinstance(error, NotFound) else ""
+    detail = refusal_text(error) if error is not None and not isinstance(error, NotFound) else ""
     problems = [(p.pointer.strip("/"), problem_text(p)) for p in error.problems] if isinstance(error, Invalid) else []
     page = {
         "heading": heading,
@@ -51,7 +57,10 @@ def _words(status: int) -> tuple[str, str]:
         405: (_("This address takes no such request"), _("Start from the home page.")),
         409: (_("This is not possible now"), _("Open the ticket again to see what is possible.")),
         412: (_("Somebody changed this meanwhile"), _("Open it again and repeat your change.")),
-        413: (_("This is too large"), _("Send a smaller file.")),
+        413: (
+            _("This is too large"),
+            _("Nothing was saved. Go back, send a smaller file or less text; put long texts into a file."),
+        ),
         429: (
             _("This was too fast"),
             _("Nothing was saved. Wait a minute, go back and send it again; what you typed is still there."),
@@ -70,14 +79,29 @@ def _words(status: int) -> tuple[str, str]:
 
 
 def _answer(request: HttpRequest, status: int, code: str) -> HttpResponse:
-    if request.path_info.startswith("/api/"):
+    if _is_api(request):
         return problem_response(request, status, code, SENTENCES[status])
     return error_page(request, None, status=status)
 
 
+def _is_api(request: HttpRequest) -> bool:
+    """Whether a program asked: it gets a problem, where people get a page."""
+    return _API_PATH.match(request.path_info) is not None
+
+
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """handler400: what Django itself refuses (oversize body, broken encoding, disallowed host)."""
+    """handler400: what Django itself refuses (broken encoding, disallowed host); 413 for more form than it reads."""
+    if isinstance(exception, RequestDataTooBig):
+        return _answer(request, 413, "too_large")
     return _answer(request, 400, "bad_request")
+
+
+def too_large(request: HttpRequest, error: TooLarge) -> HttpResponse:
+    """413 before anything else has looked at the request: a problem, or a page in the browser's language."""
+    if _is_api(request):
+        return problem_response(request, 413, error.code, error.detail)
+    with translation.override(translation.get_language_from_request(request)):
+        return _bare_page(request, 413)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -100,15 +124,14 @@ def broken(request: HttpRequest) -> HttpResponse:
     if is_outage(error):
         logger.warning("the database was lost or did not answer in time: %s", type(error).__name__)
         return busy(request)
-    if request.path_info.startswith("/api/"):
+    if _is_api(request):
         return problem_response(request, 500, "internal_error", SENTENCES[500])
     return _bare_page(request, 500)
 
 
 def busy(request: HttpRequest) -> HttpResponse:
     """503 with Retry-After, as a problem or as a page; asks the database for nothing."""
-    is_api = request.path_info.startswith("/api/")
-    response = problem_response(request, 503, "busy", BUSY) if is_api else _bare_page(request, 503)
+    response = problem_response(request, 503, "busy", BUSY) if _is_api(request) else _bare_page(request, 503)
     response["Retry-After"] = str(RETRY_AFTER)
     response["Cache-Control"] = "no-store"
     return response

@@ -6,14 +6,14 @@ from typing import Any, ClassVar, cast
 
 from django import forms
 from django.http import QueryDict
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from itsm.access.decide import visible_to
 from itsm.kernel.actor import Actor
-from itsm.kernel.errors import DomainError, FieldProblem, Invalid
+from itsm.kernel.errors import DomainError, Invalid
 from itsm.tenancy.models import Person
 from itsm.tickets.models import Ticket
+from itsm.web.refusals import problem_text, refusal_text
 
 _MAX_VERSION = 2**31 - 1
 
@@ -34,7 +34,7 @@ class CommandForm(forms.Form):
     def refuse(self, error: DomainError) -> None:
         """Show a refusal: each problem beside its field, everything else above the form."""
         if not isinstance(error, Invalid):
-            self.add_error(None, error.detail)
+            self.add_error(None, refusal_text(error))
             return
         for problem in error.problems:
             name = problem.pointer.strip("/").split("/")[0]
@@ -66,20 +66,6 @@ class TicketForm(CommandForm):
     def extra(self) -> dict[str, Any]:
         """What the constructor of a subclass needs besides."""
         return {}
-
-
-def problem_text(problem: FieldProblem) -> str:
-    """A field problem in the reader's language where it is a common one, else as the command said it."""
-    common = {
-        "required": _("Please fill this in."),
-        "taken": _("This is taken already. Choose another one."),
-        "unknown_reference": _("There is none with this name, or it is not in use."),
-        "control_character": _("One line only, without control characters."),
-        "not_an_address": _("Write an address like name@example.org."),
-        "itself": _("A ticket cannot point to itself."),
-        "not_open": _("This ticket is not open."),
-    }
-    return common.get(problem.code, problem.detail)
 
 
 class PersonField(forms.CharField):

@@ -26,11 +26,13 @@ from itsm.kernel.actor import Actor
 from itsm.kernel.errors import DomainError
 from itsm.kernel.ids import new_id
 from itsm.kernel.trace import note, traced
+from itsm.oncall.feeds import actor_of_feed
 from itsm.tenancy.context import tenant
 from itsm.tenancy.lookup import active_tenant
 from itsm.tenancy.models import Tenant
 from itsm.tickets.files import StoredContent
-from itsm.web.errors import error_page
+from itsm.web.errors import error_page, too_large
+from itsm.web.language import language_of
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +46,8 @@ _GLOBAL = ("/accounts/", "/healthz/", "/metrics", "/acknowledge/")
 _DATABASE = {DataError: 400, IntegrityError: 409}
 #: Sign-in forms are small, and anybody may send them.
 ACCOUNT_MAX_BYTES = 64 * 1024
+#: Calendar programs send neither cookie nor header: the address itself says who asks.
+_FEED = re.compile(r"\A/oncall/feeds/([A-Za-z0-9_-]{1,100})\.ics\Z")
 _REQUEST_ID = re.compile(r"\A[A-Za-z0-9._-]{8,64}\Z")
 
 
@@ -77,7 +81,7 @@ class BodySizeMiddleware:
                 request, ACCOUNT_MAX_BYTES if request.path_info.startswith("/accounts/") else UPLOAD_MAX_BYTES
             )
         except TooLarge as error:
-            return problem_response(request, 413, error.code, error.detail)
+            return too_large(request, error)
         return self.get_response(request)
 
 
@@ -148,7 +152,7 @@ class TenantMiddleware:
             actor = replace(actor, request_id=request.request_id)  # type: ignore[attr-defined]
             request.actor = actor  # type: ignore[attr-defined]
             note(actor_id=str(actor.person_id))
-            with translation.override(actor.language or translation.get_language() or "en"), _zone(actor):
+            with translation.override(language_of(request, actor)), _zone(actor):
                 response = self._refuse_haste(request, actor) or self.get_response(request)
             if response.status_code >= 400:
                 transaction.set_rollback(True)
@@ -196,6 +200,8 @@ class TenantMiddleware:
         if request.path_info.startswith("/api/") and "Authorization" in request.headers:
             secret = bearer(request)
             return actor_of_token(found.pk, secret) if secret else None
+        if feed := _FEED.match(request.path_info):
+            return actor_of_feed(found.pk, feed[1])
         if not request.user.is_authenticated:
             return None
         member = member_of_user(found.pk, request.user.pk)
@@ -210,14 +216,14 @@ class TenantMiddleware:
         if is_api:
             if known:
                 return problem_response(
-                    request, 404, "not_found", "There is no such organisation, or you are not in it."
+                    request, 404, "not_found", "There is no such service desk, or you are not in it."
                 )
             response = problem_response(
                 request, 401, "not_authenticated", "Send a valid token: Authorization: Bearer vbl_…"
             )
             response["WWW-Authenticate"] = 'Bearer realm="viable"'
             return response
-        if not known:
+        if not known and not _FEED.match(request.path_info):
             return redirect_to_login(request.get_full_path(), settings.LOGIN_URL)
         return error_page(request, None, status=404)
 

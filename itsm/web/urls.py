@@ -8,7 +8,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from itsm.web.accounts import Invitation, Login, PasswordReset
 from itsm.web.admin import site
-from itsm.web.views import home, inbox, messages, notifying, profile, queue
+from itsm.web.views import home, inbox, messages, notifying, profile, queue, sla
 from itsm.web.views.acknowledge import acknowledge
 
 _NEW_PASSWORD: list[URLPattern | URLResolver] = [
@@ -25,6 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("queue/", queue.queue_page, name="queue"),
     path("queue.csv", queue.queue_file, name="queue-csv"),
     path("queue/layout/", queue.layout, name="queue-layout"),
+    path("sla/<number:number>/", sla.clocks_page, name="ticket-clocks"),
     path("profile/", profile.profile, name="profile"),
     path("profile/notifications/", notifying.preferences, name="notification-preferences"),
     path("notification-defaults/", notifying.defaults, name="notification-defaults"),
@@ -33,6 +34,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("inbox/read/", inbox.read_all, name="inbox-read-all"),
     path("inbox/<uuid:notification_id>/", inbox.open_notification, name="inbox-open"),
     path("acknowledge/<str:token>/", acknowledge, name="acknowledge"),
+    path("oncall/", include("itsm.web.views.oncall")),
     path("tokens/", profile.tokens, name="tokens"),
     path("tokens/<uuid:token_id>/revoke/", profile.revoke, name="token-revoke"),
     # allauth's own names, because its pages lead to each other by them. What is not named here does not exist: signing

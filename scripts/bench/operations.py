@@ -163,5 +163,9 @@ def _page(chosen: Sequence[Sample], number: int, connections: int) -> Iterator[R
 
     while True:
         sample = pick()
-        headers = {"Cookie": f"sessionid={sample.cookies[number % len(sample.cookies)]}", "Accept-Encoding": "identity"}
+        headers = {
+            "Cookie": f"sessionid={sample.cookies[number % len(sample.cookies)]}",
+            "Accept-Encoding": "identity",
+            "Accept-Language": "en",
+        }
         yield Request(request("GET", f"/t/{sample.desk.slug}/queue/?view=open", headers), 200, check)

@@ -23,6 +23,7 @@ from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Forbidden, Invalid, NotFound
 from itsm.notify.commands.preferences import update_preferences
 from itsm.notify.commands.templates import set_template
+from itsm.oncall.commands import create_schedule
 from itsm.tickets.commands import (
     assign_ticket,
     attach_file,
@@ -96,7 +97,7 @@ ON_TICKETS: dict[str, tuple[str, Callable[[Stage, Ticket], Any]]] = {
     "ticket.assign": (NEW, lambda s, t: assign_ticket(actor=s.actor, ticket_id=t.pk, assignee_id=s.desk.people["hr"].pk)),
     "ticket.update": (NEW, lambda s, t: update_ticket(actor=s.actor, ticket_id=t.pk, title="Other")),
     "incident.start": (NEW, lambda s, t: commands.start_incident(actor=s.actor, ticket_id=t.pk)),
-    "incident.hold": (NEW, lambda s, t: commands.hold_incident(actor=s.actor, ticket_id=t.pk, reason="awaiting_vendor")),
+    "incident.hold": (NEW, lambda s, t: commands.hold_incident(actor=s.actor, ticket_id=t.pk, hold_reason="awaiting_vendor")),
     "incident.resume": (HELD, lambda s, t: commands.resume_incident(actor=s.actor, ticket_id=t.pk)),
     "incident.resolve": (
         NEW,
@@ -124,6 +125,7 @@ ALONE: dict[str, Callable[[Stage], Any]] = {
     "person.erase": lambda s: erase_person(actor=s.actor, person_id=s.desk.people["colleague"].pk),
     "grant.manage": lambda s: grant_role(actor=s.actor, person_id=s.desk.people["colleague"].pk, role="auditor"),
     "token.manage": lambda s: revoke_token(actor=s.actor, token_id=s.token_id),
+    "oncall.manage": lambda s: create_schedule(actor=s.actor, name="New schedule"),
     "text.retire": lambda s: retire_texts(actor=s.actor),
 }
 
@@ -166,7 +168,7 @@ def _ticket(desk: Desk, mine: Any, situation: str, state: str) -> Ticket:
     if situation == "watched":
         Watcher(tenant_id=desk.tenant.pk, ticket_id=ticket.pk, person_id=mine).save(force_insert=True)
     if state == HELD:
-        commands.hold_incident(actor=desk.system, ticket_id=ticket.pk, reason="awaiting_vendor")
+        commands.hold_incident(actor=desk.system, ticket_id=ticket.pk, hold_reason="awaiting_vendor")
     if state == RESOLVED:
         commands.resolve_incident(
             actor=desk.system, ticket_id=ticket.pk, close_code="solution_provided", close_notes="x"

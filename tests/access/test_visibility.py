@@ -1,4 +1,4 @@
-"""Who sees which ticket: visible_to() and search against an oracle that knows no ORM, over random organisations."""
+"""Who sees which ticket: visible_to() and search against an oracle that knows no ORM, over random tenants."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PEOPLE = 3
 
 @dataclass
 class World:
-    """An organisation in plain Python. A grant is (role, process, team)."""
+    """A tenant in plain Python. A grant is (role, process, team)."""
 
     grants: list[set[tuple[str, str | None, str | None]]]
     #: (kind, requester, team, watchers, word in the description, word in an internal note)
@@ -95,7 +95,7 @@ def reads_notes(world: World, person: int, ticket: tuple[Any, ...]) -> bool:
 
 
 class Undone(Exception):
-    """Takes a world back, so that the next one starts in an empty organisation."""
+    """Takes a world back, so that the next one starts in an empty tenant."""
 
 
 def build(desk: Desk, world: World) -> tuple[list[Actor], list[Ticket]]:

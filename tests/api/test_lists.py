@@ -113,7 +113,7 @@ def test_filters(acme: Desk, agent: Caller, requester: Caller, twelve: list[Tick
     service = create_service(actor=acme.system, name="Mail")
     with clock.at(START + timedelta(days=1)):
         commands.take_incident(actor=me, ticket_id=twelve[0].pk)
-        commands.hold_incident(actor=me, ticket_id=twelve[1].pk, reason="awaiting_vendor")
+        commands.hold_incident(actor=me, ticket_id=twelve[1].pk, hold_reason="awaiting_vendor")
         mail = acme.incident("colleague", title="Mail", service_id=service.pk)
         assign_ticket(actor=me, ticket_id=mail.pk, team_id=acme.teams["apps"].pk)
     team, colleague = acme.teams["apps"].pk, acme.people["colleague"].pk

@@ -47,7 +47,7 @@ WHO: dict[str, tuple[str, ...]] = {
     "writing": ("incidents:write",),
 }
 
-#: Words that stand in the other organisation only.
+#: Words that stand in the other tenant only.
 SECRET = "Zugzwang"
 
 #: Requests that a run must have sent, and seconds for the second try of one that has not.
@@ -106,7 +106,7 @@ class Silent(WSGIRequestHandler):
 @contextmanager
 def aimed(desk: Desk, foreign: list[str]) -> Iterator[None]:
     """Let most requests about a ticket hit a real one at its current version, else all would end in a 404; and some hit
-    one of another organisation, which must do just that.
+    one of another tenant, which must do just that.
     """
     turns = itertools.count()
 
@@ -201,7 +201,7 @@ def run(schema: Any, desk: Desk, foreign: list[str]) -> tuple[dict[str, list[str
                     SECRET.encode() in said.content
                     or (said.status_code < 400 and any(one in asked.uri for one in foreign))
                 ):
-                    failures.setdefault(f"another organisation's: {event.label}", []).append(
+                    failures.setdefault(f"another tenant's: {event.label}", []).append(
                         f"{asked.method} {asked.uri}: {said.status_code} {said.content[:300]!r}"
                     )
             for case_id, checks in event.recorder.checks.items():

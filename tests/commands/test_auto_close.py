@@ -145,7 +145,7 @@ def test_refused_ones_hide_no_others_and_are_recorded_once(acme: Desk, monkeypat
     assert recorded() == [str(ticket.pk) for ticket in (*refused, refused[0])], "changed, so asked anew"
 
 
-def test_one_organisations_trouble_does_not_stop_the_others(
+def test_one_tenants_trouble_does_not_stop_the_others(
     acme: Desk, globex: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours, theirs = resolved(acme), resolved(globex)

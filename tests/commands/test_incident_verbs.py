@@ -57,8 +57,8 @@ def test_awaiting_caller_demands_a_comment_and_the_reply_resumes(inside: Desk) -
     ticket = inside.incident()
     agent = inside.actor("agent")
     with pytest.raises(Invalid):
-        commands.hold_incident(actor=agent, ticket_id=ticket.pk, reason="awaiting_caller")
-    commands.hold_incident(actor=agent, ticket_id=ticket.pk, reason="awaiting_caller", comment="Which printer?")
+        commands.hold_incident(actor=agent, ticket_id=ticket.pk, hold_reason="awaiting_caller")
+    commands.hold_incident(actor=agent, ticket_id=ticket.pk, hold_reason="awaiting_caller", comment="Which printer?")
     assert Ticket.objects.get(pk=ticket.pk).state == 3
     comment_on_ticket(actor=inside.actor("requester"), ticket_id=ticket.pk, body="The red one")
     assert Ticket.objects.get(pk=ticket.pk).state == 2
@@ -123,7 +123,7 @@ def test_a_closed_incident_refuses_everything(inside: Desk, verb: str) -> None:
         "resolve": lambda: commands.resolve_incident(
             actor=agent, ticket_id=ticket.pk, close_code="known_error", close_notes="x"
         ),
-        "hold": lambda: commands.hold_incident(actor=agent, ticket_id=ticket.pk, reason="awaiting_vendor"),
+        "hold": lambda: commands.hold_incident(actor=agent, ticket_id=ticket.pk, hold_reason="awaiting_vendor"),
         "start": lambda: commands.start_incident(actor=agent, ticket_id=ticket.pk),
         "cancel": lambda: commands.cancel_incident(actor=agent, ticket_id=ticket.pk, reason="x"),
         "comment": lambda: comment_on_ticket(actor=agent, ticket_id=ticket.pk, body="x"),
@@ -171,7 +171,7 @@ def test_an_agent_who_is_the_caller_may_wait_for_himself(inside: Desk) -> None:
     agent = inside.actor("agent")
     ticket = inside.incident("agent")
     commands.hold_incident(
-        actor=agent, ticket_id=ticket.pk, reason="awaiting_caller", comment="I must look it up at home"
+        actor=agent, ticket_id=ticket.pk, hold_reason="awaiting_caller", comment="I must look it up at home"
     )
     ticket.refresh_from_db()
     assert ticket.state == 3, "the message that came with the hold is no reply to it"

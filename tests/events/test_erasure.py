@@ -169,7 +169,7 @@ def test_the_command_line(committed_db: CommittedDatabase, monkeypatch: pytest.M
     assert out.getvalue().startswith(f"Erased {desk.people['colleague'].pk}: ")
     with pytest.raises(CommandError, match="or no longer"):
         call_command("erase_person", "colleague@acme.example", "--tenant", "acme", "--yes")
-    with pytest.raises(CommandError, match="no organisation"):
+    with pytest.raises(CommandError, match="no service desk"):
         call_command("erase_person", "colleague@acme.example", "--tenant", "nobody", "--yes")
 
 

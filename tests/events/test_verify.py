@@ -74,7 +74,7 @@ def test_an_honest_log_is_intact(committed_db: CommittedDatabase) -> None:
     assert (found["tickets"], found["seals"], found["unsealed"]) == (3, 2, 1)
     assert found["events"] == found["positions"] + 1
     assert found["texts"] == 7
-    with pytest.raises(CommandError, match="no organisation 'nobody'"):
+    with pytest.raises(CommandError, match="no service desk 'nobody'"):
         call_command("verify_events", "--tenant", "nobody")
 
 

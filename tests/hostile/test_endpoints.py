@@ -1,7 +1,7 @@
 """Every operation of the API, as its document lists them, against the corpus: a clear refusal that names the place.
 
-One test per operation. Whoever asks may do everything in his own organisation, so that no refusal hides another. After
-each refusal every row of the organisation must be what it was.
+One test per operation. Whoever asks may do everything in his own tenant, so that no refusal hides another. After
+each refusal every row of the tenant must be what it was.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from django.test import Client, override_settings
 from itsm.access.catalogue import GRANTABLE, PER_PROCESS
 from itsm.events.relay import relay
 from itsm.notify.models import Notification
+from itsm.oncall.models import OnCallOverride
 from itsm.tickets.commands import attach_file, comment_on_ticket, link_tickets
 from itsm.tickets.commands.configuration import create_category, create_service
 from tests.api.caller import problem
 from tests.factories import Desk
 from tests.hostile import values
+from tests.oncall.schedules import fill
 from tests.snapshot import changes, snapshot
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "openapi.yaml"
@@ -79,6 +81,10 @@ def example(name: str, about: dict[str, Any], ids: dict[str, str]) -> Any:
     kind = about.get("type")
     if kind == "array" or kind == ["array", "null"]:
         return [example(name, resolved(about["items"]), ids)]
+    if about.get("format") == "date-time":
+        return f"2096-01-0{1 if name == 'starts_at' else 2}T09:00:00Z"
+    if name == "person":
+        return None
     return ids["ticket"] if name in {"into", "target", "parent"} else "Something"
 
 
@@ -124,6 +130,9 @@ class Attacker:
             "services": create_service(actor=actor, name="Ours").pk,
             "categories": create_category(actor=actor, name="Ours").pk,
         }
+        self.keys["on-call-schedules"] = fill(desk, "Ours").pk
+        with desk.inside():
+            self.ids["override"] = str(OnCallOverride.objects.get().pk)
         self.before = snapshot(desk)
         self.wrong: list[str] = []
         self.asked = self.sent = 0
@@ -259,12 +268,12 @@ def fields(attacker: Attacker, operation: Operation) -> None:
             body = json.dumps({**rest, name: "HERE"}).replace('"HERE"', attacker.filled(text, name))
             raw = body.encode("utf-8", "surrogateescape")
             answer = attacker.send(operation, f"{name} {what}", body=raw, where=("pointer", f"/{name}"))
-            if what == "id of another organisation" and answer is not None and answer.status_code < 400:
+            if what == "id of another tenant" and answer is not None and answer.status_code < 400:
                 stored = answer.content.decode()
                 if attacker.filled(text, name).strip('"') in stored and name not in {
                     "title", "description", "body", "reason", "comment", "close_notes", "name",
                 }:  # fmt: skip
-                    attacker.wrong.append(f"{operation.name}, {name}: took another organisation's id")
+                    attacker.wrong.append(f"{operation.name}, {name}: took another tenant's id")
         twice = json.dumps({**rest, name: 1})[:-1] + f', "{name}": 1}}'
         attacker.send(operation, f"{name} twice", body=twice.encode(), where=("pointer", f"/{name}"))
     for unknown in ("tenant_id", "id", "__class__", "a/b~c", "\u202e"):

@@ -1,7 +1,7 @@
 """Every form of every page, as the pages themselves show them, against the corpus: no crash, no half of anything.
 
 One test per page. Each request is undone afterwards, so that every value meets the form as it was. A refusal shows the
-page again, marks the field, and leaves every row of the organisation as it was.
+page again, marks the field, and leaves every row of the tenant as it was.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from tests.addresses import Route, routes, subject_of
 from tests.factories import Desk
 from tests.hostile import values
 from tests.hostile.pages import Form, Reader, part
+from tests.oncall.schedules import fill
 from tests.snapshot import changes, snapshot
 
 PASSWORD = "correct horse battery"
@@ -76,6 +77,7 @@ class Visitor:
         create_endpoint(actor=admin, name="Pager", url="https://hooks.example.org/")
         set_template(actor=admin, key="reply", language="en", subject="{ticket.number}", text="{event.body}")
         relay(desk.tenant.pk)
+        fill(desk, "Network")
         grant_role(actor=admin, person_id=desk.person("last").pk, role="requester")
         invited = User.objects.create(email="invited@acme.example")
         uid = user_pk_to_url_str(invited)

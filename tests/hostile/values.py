@@ -51,7 +51,7 @@ JSON: dict[str, str] = {
     "megabyte": '"' + "x" * 1_000_000 + '"',
     "header": '"a\\r\\nSet-Cookie: x=1"',
     "id of nobody": f'"{UNKNOWN}"',
-    "id of another organisation": f'"{FOREIGN}"',
+    "id of another tenant": f'"{FOREIGN}"',
     "almost an id": '"0190c2a1-7f3e-7c11-8d2a-5b1f0a9c3e4"',
     "id in braces": '"{0190c2a1-7f3e-7c11-8d2a-5b1f0a9c3e44}"',
 }
@@ -242,7 +242,7 @@ FORM: dict[str, bytes] = {
     "other digits": "\u0663".encode(),
     "not a number": b"NaN",
     "id of nobody": UNKNOWN.encode(),
-    "id of another organisation": FOREIGN.encode(),
+    "id of another tenant": FOREIGN.encode(),
     "path": b"../../etc/passwd",
     "last day": b"9999-12-31",
     "no day": b"2026-02-30",

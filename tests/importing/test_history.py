@@ -225,9 +225,9 @@ def test_a_database_that_refuses_is_told(committed_db: CommittedDatabase, file: 
     assert "3 incidents with 10 events written" in run(desk, file)
 
 
-def test_unknown_organisation_and_missing_mapping(acme: Desk, file: Path) -> None:
+def test_unknown_desk_and_missing_mapping(acme: Desk, file: Path) -> None:
     acme.tenant.slug = "nobody"
-    with pytest.raises(CommandError, match="no active organisation 'nobody'"):
+    with pytest.raises(CommandError, match="no active service desk 'nobody'"):
         run(acme, file)
     acme.tenant.slug = "acme"
     with pytest.raises(CommandError, match="Name a mapping"):

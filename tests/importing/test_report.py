@@ -49,7 +49,7 @@ def worked(acme: Desk) -> Desk:
         commands.close_incident(actor=agent, ticket_id=ticket.pk)
     with clock.at(START + timedelta(days=3)):
         waiting = acme.incident()
-        commands.hold_incident(actor=agent, ticket_id=waiting.pk, reason="awaiting_vendor")
+        commands.hold_incident(actor=agent, ticket_id=waiting.pk, hold_reason="awaiting_vendor")
     return acme
 
 
@@ -164,7 +164,7 @@ def test_a_time_at_the_edge_of_the_calendar(worked: Desk) -> None:
 
 
 def test_bad_command_lines(worked: Desk) -> None:
-    with pytest.raises(CommandError, match="no active organisation"):
+    with pytest.raises(CommandError, match="no active service desk"):
         call_command("report", "incidents", tenant="nobody")
     with pytest.raises(CommandError, match="is no date"):
         call_command("report", "incidents", tenant="acme", backlog_at=["soon"])

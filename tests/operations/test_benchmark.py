@@ -33,7 +33,8 @@ def operations(acme: Desk) -> dict[str, Callable[[], Any]]:
         for ticket in tickets:
             start_incident(actor=acme.actor("agent"), ticket_id=ticket.pk)
             index_ticket(ticket.pk)
-    caller, browser = Caller(acme, "agent", "incidents:read", "incidents:write", prefix=False), Client()
+    caller = Caller(acme, "agent", "incidents:read", "incidents:write", prefix=False)
+    browser = Client(headers={"accept-language": "en"})
     browser.force_login(acme.users["agent"])
     caller.get("me/")
     browser.get(f"{acme.prefix}/profile/")

@@ -34,7 +34,7 @@ def desk(inside: Desk) -> Desk:
     ]
     agent = inside.actor("agent")
     take_incident(actor=agent, ticket_id=first[1].pk)
-    hold_incident(actor=agent, ticket_id=first[2].pk, reason="awaiting_vendor")
+    hold_incident(actor=agent, ticket_id=first[2].pk, hold_reason="awaiting_vendor")
     assign_ticket(actor=inside.actor("hr"), ticket_id=first[3].pk, team_id=inside.teams["hr"].pk)
     for ticket in first:
         index_ticket(ticket.pk)

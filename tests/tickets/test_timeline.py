@@ -52,7 +52,7 @@ def test_names_instead_of_ids_and_old_beside_new(inside: Desk) -> None:
     service = Service.objects.create(tenant_id=inside.tenant.pk, name="Printing")
     commands.take_incident(actor=agent, ticket_id=ticket.pk)
     update_ticket(actor=agent, ticket_id=ticket.pk, impact=1, service_id=service.pk, title="Fire")
-    commands.hold_incident(actor=agent, ticket_id=ticket.pk, reason="awaiting_caller", comment="Which one?")
+    commands.hold_incident(actor=agent, ticket_id=ticket.pk, hold_reason="awaiting_caller", comment="Which one?")
     comment_on_ticket(actor=inside.actor("requester"), ticket_id=ticket.pk, body="The red one")
     commands.resolve_incident(actor=agent, ticket_id=ticket.pk, close_code="solution_provided", close_notes="Water")
     entries = told(inside, "agent", ticket)
@@ -64,7 +64,7 @@ def test_names_instead_of_ids_and_old_beside_new(inside: Desk) -> None:
         "agent put the incident on hold [State: In Progress → On Hold] [Reason:  → Awaiting caller]",
         "agent replied",
         "requester replied",
-        "Automatic resumed work [State: On Hold → In Progress] because the caller replied",
+        "Automatic resumed work [State: On Hold → In Progress] because the requester replied",
         "agent resolved the incident [State: In Progress → Resolved] [Resolution code:  → Solution provided]",
     ]
     assert (entries[0].body, entries[5].body, entries[-1].body) == ("It *burns*", "Which one?", "Water")
@@ -176,10 +176,10 @@ def test_children_say_why(inside: Desk) -> None:
 def test_who_may_know_a_cause_is_read_in_its_shape_of_today(inside: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     ticket, requester = inside.incident(), inside.actor("requester")
     commands.hold_incident(
-        actor=inside.actor("agent"), ticket_id=ticket.pk, reason="awaiting_caller", comment="Which one?"
+        actor=inside.actor("agent"), ticket_id=ticket.pk, hold_reason="awaiting_caller", comment="Which one?"
     )
     comment_on_ticket(actor=requester, ticket_id=ticket.pk, body="The red one")
-    assert told(inside, "requester", ticket)[-1].because == "because the caller replied"
+    assert told(inside, "requester", ticket)[-1].because == "because the requester replied"
     upcasters = {1: lambda payload: {**payload, "audience": "internal"}}
     monkeypatch.setitem(KINDS, "ticket.commented", replace(KINDS["ticket.commented"], version=2, upcasters=upcasters))
     assert told(inside, "requester", ticket)[-1].text == "resumed work"

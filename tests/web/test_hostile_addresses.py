@@ -11,6 +11,7 @@ from django.db import IntegrityError, OperationalError
 from django.test import Client
 
 from itsm.tickets import queue
+from itsm.tickets.models import Ticket
 from tests.factories import Desk
 from tests.web.conftest import Browser
 
@@ -29,10 +30,12 @@ def cursor(*parts: Any) -> str:
         ("/queue/?updated_since=2026-01-01T00:00:00%2B23:59", 200),
         ("/queue/?updated_since=0001-01-01T00:00:00%2B14:00", 400),
         ("/queue/?updated_since=9999-12-31T23:59:59-14:00", 400),
-        (f"/queue/?sort=number&after={cursor('number', chr(0xD800), ID)}", 400),
-        (f"/queue/?sort=updated&after={cursor('updated', '2026-01-01T00:00:00+23:59', ID)}", 200),
-        (f"/queue/?sort=updated&after={cursor('updated', '0001-01-01T00:00:00+14:00', ID)}", 400),
-        (f"/queue/?after={cursor('priority', 10**30, ID)}", 200),
+        (f"/queue/?sort=number&after={cursor('number', chr(0xD800), ID, False)}", 400),
+        (f"/queue/?sort=updated&after={cursor('updated', '2026-01-01T00:00:00+23:59', ID, False)}", 200),
+        (f"/queue/?sort=updated&after={cursor('updated', '0001-01-01T00:00:00+14:00', ID, False)}", 400),
+        (f"/queue/?after={cursor('priority', 10**30, ID, False)}", 400),
+        (f"/queue/?after={cursor('priority', 3, ID, False)}", 200),
+        (f"/queue/?after={cursor('priority', 3, ID, True)}", 400),
         ("/admin/events/event/?kind=%00", 400),
         ("/admin/events/event/?occurred_at__year=99999999999999", 400),
         ("/admin/autocomplete/?app_label=access&model_name=rolegrant&field_name=person&term=%00", 400),
@@ -44,7 +47,7 @@ def test_odd_values_get_an_answer(acme: Desk, browser: Browser, address: str, st
     assert client.get(acme.prefix + address).status_code == status
 
 
-def test_the_organisation_without_a_slash_is_its_home(acme: Desk, browser: Browser) -> None:
+def test_the_desk_without_a_slash_is_its_home(acme: Desk, browser: Browser) -> None:
     answer = browser("agent").get(acme.prefix)
     assert (answer.status_code, answer["Location"]) == (302, f"{acme.prefix}/queue/")
 
@@ -73,5 +76,33 @@ def test_what_the_database_refuses_becomes_a_page(
     ],
 )
 def test_giant_bodies_are_refused_before_they_are_read(acme: Desk, address: str, size: int, status: int) -> None:
-    answer = Client().generic("POST", address, b"x", CONTENT_LENGTH=str(size), content_type="multipart/form-data")
-    assert (answer.status_code, answer.json()["code"]) == (status, "too_large")
+    answer = Client().generic(
+        "POST",
+        address,
+        b"x",
+        CONTENT_LENGTH=str(size),
+        content_type="multipart/form-data",
+        headers={"accept-language": "de"},
+    )
+    assert answer.status_code == status
+    if "/api/" in address:
+        assert answer.json()["code"] == "too_large"
+    else:
+        assert '<html lang="de"' in answer.content.decode()
+        assert "senden Sie eine kleinere Datei oder weniger Text" in answer.content.decode()
+
+
+@pytest.mark.parametrize("path", ["incidents/new/", "profile/"])
+def test_more_form_than_is_read_is_a_413_with_the_remedy(acme: Desk, path: str) -> None:
+    client = Client(enforce_csrf_checks=True, raise_request_exception=False)
+    client.force_login(acme.users["agent"])
+    # With the cookie, the protection against forged forms looks for its word in the body.
+    client.cookies["csrftoken"] = "a" * 32
+    body = b"description=" + b"x" * (2 * 1024 * 1024)
+    answer = client.post(f"{acme.prefix}/{path}", body, content_type="application/x-www-form-urlencoded")
+    assert answer.status_code == 413
+    page = answer.content.decode()
+    assert "This is too large" in page
+    assert "put long texts into a file" in page
+    with acme.inside():
+        assert Ticket.objects.count() == 0

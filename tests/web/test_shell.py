@@ -1,4 +1,4 @@
-"""The shell: signing in, choosing an organisation, the queue, one's own requests, profile and tokens."""
+"""The shell: signing in, choosing a service desk, the queue, one's own requests, profile and tokens."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def text(response: Any) -> str:
     return str(response.content.decode())
 
 
-def test_sign_in_leads_to_the_one_organisation_and_out_again(acme: Desk) -> None:
+def test_sign_in_leads_to_the_one_desk_and_out_again(acme: Desk) -> None:
     client = Client(enforce_csrf_checks=True)
     door = client.get(f"{acme.prefix}/queue/")
     assert (door.status_code, door["Location"]) == (302, "/accounts/login/?next=/t/acme/queue/")
@@ -58,7 +58,7 @@ def test_the_way_back_stays_on_this_site(acme: Desk, target: str) -> None:
     assert Client().post("/accounts/login/", data)["Location"] == "/"
 
 
-def test_a_user_of_two_organisations_chooses_and_switches(acme: Desk, globex: Desk, browser: Browser) -> None:
+def test_a_user_of_two_desks_chooses_and_switches(acme: Desk, globex: Desk, browser: Browser) -> None:
     user = acme.users["agent"]
     person = create_person(actor=globex.system, name="Double", email="double@globex.example")
     invite_user(actor=globex.system, person_id=person.pk, user=user)
@@ -249,6 +249,14 @@ def test_a_bad_token_is_not_made(acme: Desk, browser: Browser, data: dict[str, A
         assert ApiToken.objects.count() == 0
 
 
+def test_a_token_form_without_anything_in_it_is_told_what_is_missing(acme: Desk, browser: Browser) -> None:
+    answer = browser("agent").post(f"{acme.prefix}/tokens/", {})
+    assert answer.status_code == 400
+    assert text(answer).count("This field is required.") == 2
+    with acme.inside():
+        assert not ApiToken.objects.exists()
+
+
 def test_another_tenants_token_cannot_be_revoked(acme: Desk, globex: Desk, browser: Browser) -> None:
     token, _ = create_token(actor=globex.actor("agent"), name="theirs", scopes=["incidents:read"])
     assert browser("admin").post(f"{acme.prefix}/tokens/{token.pk}/revoke/").status_code == 404
@@ -264,8 +272,8 @@ def test_unknown_pages_and_too_large_forms_have_a_page(acme: Desk, browser: Brow
     large = agent.post(
         f"{acme.prefix}/incidents/new/", f"title={'x' * 2_100_000}", content_type="application/x-www-form-urlencoded"
     )
-    assert large.status_code == 400
-    assert "cannot be read" in text(large)
+    assert large.status_code == 413
+    assert "This is too large" in text(large)
 
 
 def test_the_password_page_changes_it(acme: Desk, browser: Browser) -> None:

@@ -1,4 +1,4 @@
-"""manage.py add_member SLUG EMAIL: let an account sign in to one more organisation. For the operator, who knows whose it is."""
+"""manage.py add_member SLUG EMAIL: let an account sign in to one more service desk. For the operator, who knows whose it is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from itsm.tenancy.models import Person, User
 
 
 class Command(BaseCommand):
-    help = "Join an existing account to an organisation, as a new person or as the one that has its address already."
+    help = "Join an existing account to a service desk, as a new person or as the one that has its address already."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("slug")

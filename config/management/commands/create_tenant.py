@@ -1,4 +1,4 @@
-"""manage.py create_tenant SLUG: a new organisation, ready to work, with its first admin."""
+"""manage.py create_tenant SLUG: a new service desk, ready to work, with its first admin."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from config.provision import create_tenant
 
 
 class Command(BaseCommand):
-    help = "Create an organisation. Repeating it with the same slug finishes what an earlier try left undone."
+    help = "Create a service desk. Repeating it with the same slug finishes what an earlier try left undone."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("slug", help="3 to 40 small letters, digits and hyphens; part of its address")

@@ -24,11 +24,11 @@ REPORTS: Final[dict[str, Callable[..., dict[str, Any]]]] = {"incidents": inciden
 
 
 class Command(BaseCommand):
-    help = "Print a report of one organisation. The same figures are on its page and in the API."
+    help = "Print a report of one service desk. The same figures are on its page and in the API."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("report", choices=sorted(REPORTS))
-        parser.add_argument("--tenant", required=True, help="slug of the organisation")
+        parser.add_argument("--tenant", required=True, help="slug of the service desk")
         shape = parser.add_mutually_exclusive_group()
         shape.add_argument("--json", action="store_true", help="print JSON")
         shape.add_argument("--csv", action="store_true", help="print CSV")
@@ -37,7 +37,7 @@ class Command(BaseCommand):
             nargs="+",
             default=[],
             metavar="ISO",
-            help="instants to give the backlog for, in the organisation's zone unless they name one",
+            help="instants to give the backlog for, in the service desk's zone unless they name one",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

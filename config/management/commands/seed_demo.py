@@ -21,7 +21,7 @@ FILE = "demo.json"
 
 
 class Command(BaseCommand):
-    help = "Fill two demo organisations and write demo.json (0600) into the state folder. Repeating it changes only the address."
+    help = "Fill two demo service desks and write demo.json (0600) into the state folder. Repeating it changes only the address."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--state", default=os.environ.get("VIABLE_STATE", str(settings.BASE_DIR / ".state")))

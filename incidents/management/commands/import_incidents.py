@@ -30,7 +30,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", help="the file to read")
-        parser.add_argument("--tenant", required=True, help="slug of the organisation that gets the incidents")
+        parser.add_argument("--tenant", required=True, help="slug of the service desk that gets the incidents")
         parser.add_argument("--format", choices=shipped(), help="a mapping that comes with the product")
         parser.add_argument("--mapping", help="a mapping file of your own (TOML or JSON)")
         parser.add_argument("--source", default="", help="name of the other system, when two of them share a mapping")

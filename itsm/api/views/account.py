@@ -13,17 +13,18 @@ from itsm.access.catalogue import SCOPES, TABLE
 from itsm.access.commands import create_token, revoke_token
 from itsm.access.decide import allows
 from itsm.access.models import ApiToken
-from itsm.api.pagination import PAGE_PARAMETERS, Sort, paginate
+from itsm.api.pagination import PAGE_PARAMETERS, paginate
 from itsm.api.queries import plain_id
 from itsm.api.schema import PAGE_QUERY, operation, page_of
 from itsm.api.shapes import Named, OneOf, Outgoing, Shape, Text, When
 from itsm.api.views.base import ApiView
 from itsm.kernel.errors import NotFound
 from itsm.tenancy.models import Person, Team
+from itsm.tickets.keyset import Sort
 
 
 class TenantOut(Outgoing):
-    """The organisation that this address or token belongs to."""
+    """The tenant (the service desk) that this address or token belongs to."""
 
     id = serializers.UUIDField()
     slug = serializers.CharField()

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from itsm.access.decide import allows, authorize
 from itsm.access.models import RoleGrant
 from itsm.api.filters import choice, uuid_value, yes_or_no
-from itsm.api.pagination import PAGE_PARAMETERS, Sort, paginate
+from itsm.api.pagination import PAGE_PARAMETERS, paginate
 from itsm.api.queries import plain_id
 from itsm.api.schema import PAGE_QUERY, operation, page_of, query
 from itsm.api.shapes import Named, Outgoing
@@ -22,6 +22,7 @@ from itsm.api.views.base import ApiView
 from itsm.kernel.errors import NotFound
 from itsm.tenancy.fields import TenantModel
 from itsm.tenancy.models import Organisation, Person, Team
+from itsm.tickets.keyset import Sort
 from itsm.tickets.models import Category, Service
 
 _BY_NAME = Sort("name", "name", kind=str)
@@ -38,7 +39,7 @@ class TeamOut(Outgoing):
 
 
 class UserOut(Outgoing):
-    """A person of this organisation: requester, assignee, actor."""
+    """A person of this tenant: requester, assignee, actor."""
 
     id = serializers.UUIDField()
     name = serializers.CharField()

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from itsm.access.decide import authorize
 from itsm.api import queries
-from itsm.api.pagination import PAGE_PARAMETERS, Sort, paginate
+from itsm.api.pagination import PAGE_PARAMETERS, paginate
 from itsm.api.parsers import JSONParser, UploadParser
 from itsm.api.schema import PAGE_QUERY, page_of
 from itsm.api.shapes import Named, OneOf, Outgoing, Shape
@@ -24,6 +24,7 @@ from itsm.doors.downloads import download_of
 from itsm.kernel.errors import FieldProblem, Invalid, NotFound
 from itsm.tickets.commands import attach_file, detach_file
 from itsm.tickets.files import readable_files
+from itsm.tickets.keyset import Sort
 from itsm.tickets.models import Attachment, Audience
 
 

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from itsm.access.decide import authorize
 from itsm.api.filters import yes_or_no
-from itsm.api.pagination import PAGE_PARAMETERS, Sort, paginate
+from itsm.api.pagination import PAGE_PARAMETERS, paginate
 from itsm.api.queries import plain_id
 from itsm.api.schema import PAGE_QUERY, operation, page_of, query
 from itsm.api.shapes import Nothing, OneOf, Outgoing, Shape
@@ -24,6 +24,7 @@ from itsm.notify.inbox import Line, lines_of, notifications_of
 from itsm.notify.models import Digest, Urgency
 from itsm.notify.topics import TOPICS
 from itsm.notify.wishes import Wishes, wishes_of_person
+from itsm.tickets.keyset import Sort
 
 
 class NotificationTicketOut(Outgoing):

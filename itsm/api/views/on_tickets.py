@@ -13,12 +13,13 @@ from itsm.access.decide import allows, authorize
 from itsm.api import queries
 from itsm.api.concurrency import expected_version
 from itsm.api.filters import whole
-from itsm.api.pagination import LIMIT_DEFAULT, LIMIT_MAX, PAGE_PARAMETERS, Page, Sort, paginate, with_query
+from itsm.api.pagination import LIMIT_DEFAULT, LIMIT_MAX, PAGE_PARAMETERS, Page, paginate, with_query
 from itsm.api.schema import PAGE_QUERY, operation, page_of, query
 from itsm.api.shapes import Named, OneOf, Outgoing, Reference, Shape, Text
 from itsm.api.views.base import ApiView
 from itsm.tickets.commands import comment_on_ticket, link_tickets, unlink_tickets, unwatch_ticket, watch_ticket
 from itsm.tickets.commands.attachments import ATTACHMENTS_MAX
+from itsm.tickets.keyset import Sort
 from itsm.tickets.links import links_of
 from itsm.tickets.models import Audience, Comment, LinkKind, Watcher
 from itsm.tickets.timeline import Entry, timeline

@@ -1,4 +1,4 @@
-"""The organisation that a management command is for."""
+"""The tenant that a management command is for."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ def tenant_called(slug: str, *, closed_too: bool = False) -> Tenant:
     tenants = Tenant.objects.filter(slug=slug) if closed_too else Tenant.objects.filter(slug=slug, is_active=True)
     found = tenants.first()
     if found is None:
-        raise CommandError(f"There is no {'' if closed_too else 'active '}organisation {slug!r}.", returncode=2)
+        raise CommandError(f"There is no {'' if closed_too else 'active '}service desk {slug!r}.", returncode=2)
     return found

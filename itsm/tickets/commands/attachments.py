@@ -69,7 +69,9 @@ def attach_file(
         authorize(actor, "ticket.attach" if audience == Audience.PUBLIC else "ticket.comment_internal", ticket)
         refuse_closed(ticket, "attach")
         if Attachment.objects.filter(ticket_id=ticket.pk).count() >= ATTACHMENTS_MAX:
-            raise Invalid.one("file", "too_many", f"A ticket holds at most {ATTACHMENTS_MAX} files.")
+            raise Invalid.one(
+                "file", "too_many", f"A ticket holds at most {ATTACHMENTS_MAX} files.", limit=ATTACHMENTS_MAX
+            )
         attachment = Attachment(
             pk=new_id(),
             tenant_id=actor.tenant_id,
@@ -118,7 +120,9 @@ def refuse_unfit(actor: Actor, *, name: str, content: IO[bytes], size: int) -> t
     with tenant(actor.tenant_id):
         limit = DeskSettings.objects.values_list("attachment_max_bytes", flat=True).first() or 0
     if size > limit:
-        raise Invalid.one("file", "too_large", f"The file has {size} bytes; the limit is {limit}.")
+        raise Invalid.one(
+            "file", "too_large", f"The file has {size} bytes; the limit is {limit}.", size=size, limit=limit
+        )
     return safe, content_type
 
 

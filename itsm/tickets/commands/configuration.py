@@ -90,9 +90,9 @@ def set_priority_rule(*, actor: Actor, impact: int, urgency: int, priority: int)
     problems = Problems()
     for name, value in (("impact", impact), ("urgency", urgency)):
         if value not in LEVELS:
-            problems.add(name, "out_of_range", f"{name} must be 1 (high), 2 (medium) or 3 (low).")
+            problems.add(name, "out_of_range", f"{name} must be 1 (high), 2 (medium) or 3 (low).", low=1, high=3)
     if not 1 <= priority <= 5:
-        problems.add("priority", "out_of_range", "priority must be 1 (critical) to 5 (planning).")
+        problems.add("priority", "out_of_range", "priority must be 1 (critical) to 5 (planning).", low=1, high=5)
     problems.raise_if_any()
     with unit_of_work(actor) as work:
         authorize(actor, "settings.manage")
@@ -130,7 +130,7 @@ def update_settings(
         if value is None and name != "retention_days":
             problems.add(name, "required", f"{name} must be a number.")
         elif value is not None and not low <= value <= high:
-            problems.add(name, "out_of_range", f"{name} must be from {low} to {high}.")
+            problems.add(name, "out_of_range", f"{name} must be from {low} to {high}.", low=low, high=high)
         clean[name] = value
     for_everybody: dict[str, Any] = {}
     if time_zone is not UNSET:

@@ -19,8 +19,8 @@ from itsm.doors.problems import status_of
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import DomainError, FieldProblem, Forbidden, Invalid, NotFound
 from itsm.kernel.ids import is_uuid
-from itsm.web.forms import problem_text
 from itsm.web.pages import refused
+from itsm.web.refusals import problem_text, refusal_text
 
 if TYPE_CHECKING:
     _Form = ModelForm[Any]
@@ -50,7 +50,7 @@ class CommandModelForm(_Form):
                 name = self.places.get(name, name)
                 self.add_error(name if name in self.fields else None, problem_text(problem))
         elif self.refusal is not None:
-            self.add_error(None, self.refusal.detail)
+            self.add_error(None, refusal_text(self.refusal))
         return data
 
 

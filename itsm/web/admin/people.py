@@ -28,6 +28,7 @@ from itsm.web.admin.base import CommandAdmin, CommandModelForm, ReadOnlyAdmin, c
 from itsm.web.admin.sites import site
 from itsm.web.admin.tree import TreeAdmin
 from itsm.web.choices import zones
+from itsm.web.refusals import refusal_text
 
 
 class PersonForm(CommandModelForm):
@@ -83,7 +84,7 @@ class PersonAdmin(CommandAdmin):
             try:
                 invitation = invite_person(actor=request.actor, person_id=person.pk)
             except DomainError as error:
-                self.message_user(request, error.detail, messages.ERROR)
+                self.message_user(request, refusal_text(error), messages.ERROR)
                 continue
             invited.append({"person": person, "link": _link(request, invitation)})
         if not invited:
@@ -230,7 +231,7 @@ class RoleGrantAdmin(CommandAdmin):
             try:
                 commands.withdraw_role(actor=request.actor, grant_id=grant.pk)
             except DomainError as error:
-                self.message_user(request, error.detail, messages.ERROR)
+                self.message_user(request, refusal_text(error), messages.ERROR)
             else:
                 self.message_user(request, _("Withdrawn: %(grant)s") % {"grant": f"{grant.person} – {grant.role}"})
 

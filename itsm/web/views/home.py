@@ -1,4 +1,4 @@
-"""The way in: which organisation, and where its people are at home."""
+"""The way in: which service desk, and where its people are at home."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from itsm.web.places import home_of
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponseBase:
-    """Inside a tenant the queue or one's own requests; outside, the choice of organisations (none, one or several)."""
+    """Inside a tenant the queue or one's own requests; outside, the choice of service desks (none, one or several)."""
     actor: Actor | None = getattr(request, "actor", None)
     if actor is not None:
         return redirect("queue" if works_the_queue(actor) else home_of(actor))
@@ -31,5 +31,5 @@ def home(request: HttpRequest) -> HttpResponseBase:
 
 
 def _choice(request: HttpRequest, tenants: list[tuple[UUID, str, str]]) -> HttpResponse:
-    organisations = [{"name": name, "slug": slug, "url": f"/t/{slug}/"} for _id, slug, name in tenants]
-    return render(request, "itsm/organisations.html", {"organisations": organisations, "home": reverse("home")})
+    desks = [{"name": name, "slug": slug, "url": f"/t/{slug}/"} for _id, slug, name in tenants]
+    return render(request, "itsm/desks.html", {"desks": desks, "home": reverse("home")})

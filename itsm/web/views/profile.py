@@ -74,7 +74,7 @@ class TokenForm(CommandForm):
 @tenant_page
 @require_http_methods(["GET", "HEAD", "POST"])
 def profile(request: TenantRequest) -> HttpResponseBase:
-    """One's own preferences in this organisation."""
+    """One's own preferences in this tenant."""
     person = get_object_or_404(Person, pk=request.actor.person_id)
     if request.method != "POST":
         initial = {
@@ -106,7 +106,7 @@ def tokens(request: TenantRequest) -> HttpResponse:
     """One's own tokens, and making a new one: its secret is on the answer to this one POST and nowhere else."""
     authorize(request.actor, "token.create")
     secret, status = "", 200
-    form = TokenForm(request.POST or None, actor=request.actor)
+    form = TokenForm(request.POST if request.method == "POST" else None, actor=request.actor)
     if request.method == "POST":
         status = 400
         if form.is_valid():

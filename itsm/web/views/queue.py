@@ -21,9 +21,9 @@ from itsm.tenancy.models import Person
 from itsm.tickets import queue
 from itsm.tickets.models import StateCategory, Ticket
 from itsm.web.choices import Choices
-from itsm.web.forms import problem_text
 from itsm.web.pages import TenantRequest, patch_part, tenant_page, wants_part, works_the_queue
 from itsm.web.panes import BACK, OPEN, PANES, list_url
+from itsm.web.refusals import problem_text
 
 #: Asks for the filter form, which stays open for as long as a filter is in force.
 FILTERS = "filters"

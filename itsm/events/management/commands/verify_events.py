@@ -20,7 +20,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--tenant", help="the slug of one organisation (default: all)")
+        parser.add_argument("--tenant", help="the slug of one service desk (default: all)")
         parser.add_argument("--json", action="store_true", help="one JSON document instead of sentences")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -21,7 +21,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("person", help="the person's id or e-mail address")
-        parser.add_argument("--tenant", required=True, help="the organisation's slug")
+        parser.add_argument("--tenant", required=True, help="the service desk's slug")
         parser.add_argument("--yes", action="store_true", help="do not ask")
 
     def handle(self, *args: Any, **options: Any) -> None:
