@@ -21,6 +21,7 @@ from itsm.access import watching
 from itsm.api import idempotency
 from itsm.events.bus import Consumer, wiring
 from itsm.events.kinds import OF_THE_LOG, declare
+from itsm.oncall import events as oncall_events
 from itsm.sla import events as sla_events
 from itsm.sla import follow as sla_follow
 from itsm.sla import provision as sla_provision
@@ -34,6 +35,7 @@ from itsm.tickets.commands import erasure
 from itsm.tickets.models import Watcher
 from itsm.web import panes, places, refusals, sections
 from itsm.web.views import sla as sla_page
+from itsm.web.views.oncall import ON_CALL
 
 #: What a new tenant gets, in this order.
 PROVISION: tuple[Callable[[UUID], None], ...] = (
@@ -49,11 +51,12 @@ def connect() -> None:
     if wiring.consumers:
         return
     declare(*OF_THE_LOG, *access_events.KINDS, *ticket_events.KINDS, *incident_events.KINDS, *sla_events.KINDS)
+    declare(*oncall_events.KINDS)
     watching.connect(Watcher.objects)
     wiring.bare_tickets = chains.bare_tickets
     kinds.register(INCIDENT)
     panes.register(INCIDENT.key, incident_pane)
-    places.register(*INCIDENT_PLACES)
+    places.register(*INCIDENT_PLACES, ON_CALL)
     sections.register(sla_page.section)
     refusals.register(INCIDENT_VERBS, INCIDENT_REFUSALS)
     ticket_telling.connect()

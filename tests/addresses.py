@@ -11,6 +11,7 @@ from django.apps import apps
 from django.urls import URLResolver, get_resolver
 
 from itsm.access.models import ApiToken
+from itsm.oncall.models import OnCallFeed, OnCallOverride, OnCallSchedule
 from itsm.tenancy.models import Organisation
 from itsm.tickets.models import Attachment, Category, Service, TicketLink
 
@@ -67,6 +68,7 @@ def subject_of(route: Route, ticket: Any) -> Callable[[str], str]:
         "api/v1/organisations/": lambda: first(Organisation),
         "api/v1/services/": lambda: first(Service),
         "api/v1/categories/": lambda: first(Category),
+        "api/v1/on-call-schedules/": lambda: first(OnCallSchedule),
     }
 
     def fill(name: str) -> str:
@@ -79,6 +81,15 @@ def subject_of(route: Route, ticket: Any) -> Callable[[str], str]:
                 return first(TicketLink)
             case "file" | "file_id":
                 return first(Attachment)
+            case "schedule_id":
+                return first(OnCallSchedule)
+            case "override" | "override_id":
+                return first(OnCallOverride)
+            case "feed_id":
+                return first(OnCallFeed)
+            case "secret":
+                # Only its hash is known; tests/oncall/test_calendars.py has the real ones.
+                return "A" * 43
             case "token_id":
                 return first(ApiToken)
             case "name":

@@ -19,6 +19,7 @@ INSTALLED_APPS = [
     "itsm.events",
     "itsm.tickets",
     "itsm.sla",
+    "itsm.oncall",
     "itsm.reports",
     "itsm.api",
     "itsm.web",

@@ -97,6 +97,9 @@ _TABLE = """
     service.manage                - - A A A - - A
     category.read                 A A A A A A A A
     category.manage               - - A A A - - A
+    oncall.read                   - A A A A A A A
+    oncall.manage                 - - A A A - A A
+    oncall.swap                   - A A A A - A A
     settings.read                 - A A A A A A A
     settings.manage               - - - - A - - A
     token.create                  A A A A A A - A
@@ -130,6 +133,8 @@ SCOPES: Final[dict[str, frozenset[str]]] = {
     ),
     "events:read": frozenset({"event.read", "audit.read"}),
     "reports:read": frozenset({"report.read"}),
+    "oncall:read": frozenset({"oncall.read"}),
+    "oncall:write": frozenset({"oncall.manage", "oncall.swap"}),
     "directory:read": frozenset({"team.read", "person.read", "service.read", "category.read", "settings.read"}),
 }
 

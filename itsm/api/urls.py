@@ -10,6 +10,15 @@ from itsm.api.views.directory import DIRECTORY
 from itsm.api.views.document import docs, schema
 from itsm.api.views.events import EventsView
 from itsm.api.views.nowhere import NowhereView
+from itsm.api.views.oncall import (
+    ImportView,
+    NowView,
+    OverridesView,
+    OverrideView,
+    SchedulesView,
+    ScheduleView,
+    ShiftsView,
+)
 
 urlpatterns: list[URLPattern] = [
     *route("events/", EventsView, "events"),
@@ -21,6 +30,13 @@ urlpatterns: list[URLPattern] = [
         for plural, (many, one) in DIRECTORY.items()
         for pattern in (*route(f"{plural}/", many, plural), *route(f"{plural}/<str:key>/", one, f"{plural}-one"))
     ),
+    *route("on-call-schedules/", SchedulesView, "on-call-schedules"),
+    *route("on-call-schedules/<str:key>/", ScheduleView, "on-call-schedule"),
+    *route("on-call-schedules/<str:key>/shifts/", ShiftsView, "on-call-shifts"),
+    *route("on-call-schedules/<str:key>/now/", NowView, "on-call-now"),
+    *route("on-call-schedules/<str:key>/overrides/", OverridesView, "on-call-overrides"),
+    *route("on-call-schedules/<str:key>/overrides/<str:override>/", OverrideView, "on-call-override"),
+    *route("on-call-schedules/<str:key>/import/", ImportView, "on-call-import"),
     path("schema/", schema, name="api-schema"),
     path("schema", schema),
     path("docs/", docs, name="api-docs"),

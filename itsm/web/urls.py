@@ -26,6 +26,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("queue/layout/", queue.layout, name="queue-layout"),
     path("sla/<number:number>/", sla.clocks_page, name="ticket-clocks"),
     path("profile/", profile.profile, name="profile"),
+    path("oncall/", include("itsm.web.views.oncall")),
     path("tokens/", profile.tokens, name="tokens"),
     path("tokens/<uuid:token_id>/revoke/", profile.revoke, name="token-revoke"),
     # allauth's own names, because its pages lead to each other by them. What is not named here does not exist: signing

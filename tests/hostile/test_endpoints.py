@@ -20,11 +20,13 @@ from django.db import transaction
 from django.test import Client, override_settings
 
 from itsm.access.catalogue import GRANTABLE, PER_PROCESS
+from itsm.oncall.models import OnCallOverride
 from itsm.tickets.commands import attach_file, link_tickets
 from itsm.tickets.commands.configuration import create_category, create_service
 from tests.api.caller import problem
 from tests.factories import Desk
 from tests.hostile import values
+from tests.oncall.schedules import fill
 from tests.snapshot import changes, snapshot
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "openapi.yaml"
@@ -77,6 +79,10 @@ def example(name: str, about: dict[str, Any], ids: dict[str, str]) -> Any:
     kind = about.get("type")
     if kind == "array" or kind == ["array", "null"]:
         return [example(name, resolved(about["items"]), ids)]
+    if about.get("format") == "date-time":
+        return f"2096-01-0{1 if name == 'starts_at' else 2}T09:00:00Z"
+    if name == "person":
+        return None
     return ids["ticket"] if name in {"into", "target", "parent"} else "Something"
 
 
@@ -121,6 +127,9 @@ class Attacker:
             "services": create_service(actor=actor, name="Ours").pk,
             "categories": create_category(actor=actor, name="Ours").pk,
         }
+        self.keys["on-call-schedules"] = fill(desk, "Ours").pk
+        with desk.inside():
+            self.ids["override"] = str(OnCallOverride.objects.get().pk)
         self.before = snapshot(desk)
         self.wrong: list[str] = []
         self.asked = self.sent = 0

@@ -31,6 +31,7 @@ from tests.addresses import Route, routes, subject_of
 from tests.factories import Desk
 from tests.hostile import values
 from tests.hostile.pages import Form, Reader, part
+from tests.oncall.schedules import fill
 from tests.snapshot import changes, snapshot
 
 PASSWORD = "correct horse battery"
@@ -69,6 +70,7 @@ class Visitor:
         with desk.inside():
             Organisation(tenant_id=desk.tenant.pk, name="Branch").save(force_insert=True)
         desk.token("agent", "incidents:read")
+        fill(desk, "Network")
         grant_role(actor=admin, person_id=desk.person("last").pk, role="requester")
         invited = User.objects.create(email="invited@acme.example")
         uid = user_pk_to_url_str(invited)
