@@ -65,6 +65,11 @@ app.conf.update(
         # The loop process does the same each second; this is for the installation that has only workers.
         "sla": {"task": "itsm.sla.tasks.sweep_clocks", "schedule": 5.0, "options": {"expires": 4}},
         "sla_audit": {"task": "itsm.sla.tasks.audit_clocks", "schedule": 60.0, "options": {"expires": 60}},
+        "sla_recompute": {
+            "task": "itsm.sla.tasks.recompute_clocks",
+            "schedule": 60.0,
+            "options": {"expires": 60},
+        },
         "prune": {"task": "itsm.events.tasks.prune_all", "schedule": 3600.0, "options": {"expires": 3600}},
         "prune_idempotency_keys": {
             "task": "itsm.api.tasks.prune_idempotency_keys",

@@ -21,6 +21,7 @@ from itsm.access import watching
 from itsm.api import idempotency
 from itsm.events.bus import Consumer, wiring
 from itsm.events.kinds import OF_THE_LOG, declare
+from itsm.sla import aftermath as sla_aftermath
 from itsm.sla import events as sla_events
 from itsm.sla import follow as sla_follow
 from itsm.sla import provision as sla_provision
@@ -74,6 +75,14 @@ def connect() -> None:
             "files.settle",
             ("ticket.attached", "ticket.detached", "ticket.texts_removed"),
             files.settle_file,
+            outside=True,
+        )
+    )
+    wiring.consume(
+        Consumer(
+            "sla.recompute",
+            ("sla.calendar_changed", "sla.policy_created", "sla.policy_changed", "sla.policies_ordered"),
+            sla_aftermath.follow_change,
             outside=True,
         )
     )

@@ -99,6 +99,8 @@ _TABLE = """
     category.manage               - - A A A - - A
     settings.read                 - A A A A A A A
     settings.manage               - - - - A - - A
+    sla.read                      - A A A A A A A
+    sla.manage                    - - - A A - A A
     token.create                  A A A A A A - A
     token.manage                  - - - - A - - A
 """
@@ -130,6 +132,8 @@ SCOPES: Final[dict[str, frozenset[str]]] = {
     ),
     "events:read": frozenset({"event.read", "audit.read"}),
     "reports:read": frozenset({"report.read"}),
+    "sla:read": frozenset({"sla.read"}),
+    "sla:write": frozenset({"sla.manage"}),
     "directory:read": frozenset({"team.read", "person.read", "service.read", "category.read", "settings.read"}),
 }
 
