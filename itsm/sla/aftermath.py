@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import cast
 from uuid import UUID
 
 from itsm.events.models import Event
@@ -19,14 +20,15 @@ _BUDGET = 120.0
 def follow_change(event: Event) -> None:
     """Consumer: bring the open clocks of the tenant up to a changed calendar or policy. Safe to repeat."""
     payload = event.payload
+    tenant_id = cast(UUID, event.tenant_id)
     if event.kind == "sla.calendar_changed":
         if "version" in payload:
-            recompute_calendars(event.tenant_id, budget=_BUDGET)
+            recompute_calendars(tenant_id, budget=_BUDGET)
         return
     if payload.get("apply"):
-        rematch_metric(event.tenant_id, payload["metric"])
+        rematch_metric(tenant_id, payload["metric"])
     if "is_active" in (payload.get("fields") or ()):
-        withdraw_inactive(event.tenant_id)
+        withdraw_inactive(tenant_id)
 
 
 def catch_up() -> int:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 from uuid import UUID
 
 from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
-from itsm.sla.book import book
+from itsm.sla.book import Trees, book
 from itsm.sla.calendar import to_micros
 from itsm.sla.course import Course
 from itsm.sla.facts import Fact
@@ -65,15 +66,10 @@ def _all(
             clocks = SlaClock.objects.filter(state__in=_OPEN, ticket_id__gt=after, **which)
             ids = list(clocks.order_by("ticket_id").values_list("ticket_id", flat=True).distinct()[:size])
             tickets = list(Ticket.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk"))
-            now, the_book = to_micros(work.now), cache(lambda: book(tenant_id))
+            now, the_book = to_micros(work.now), cache(lambda: replace(book(tenant_id), trees=Trees()))
             for ticket in tickets:
-                course = Course(
-                    tenant_id,
-                    ticket,
-                    the_book,
-                    locked_clocks(tenant_id, ticket.pk),
-                    lambda one=ticket: past_facts(tenant_id, one),
-                )
+                past = partial(past_facts, tenant_id, ticket)
+                course = Course(tenant_id, ticket, the_book, locked_clocks(tenant_id, ticket.pk), past)
                 ask(course, Fact(now, None))
                 write(work, course)
         asked += len(ids)

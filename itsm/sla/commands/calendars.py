@@ -118,7 +118,7 @@ def update_calendar(
         if "name" in clean:
             _refuse_taken(actor, clean["name"], exclude=calendar.pk)
         if calendar.is_active and clean.get("is_active") is False:
-            refuse_calendar_in_use(calendar)
+            refuse_calendar_in_use(actor, calendar)
         changed = sorted(field for field, value in clean.items() if getattr(calendar, field) != value)
         for field in changed:
             setattr(calendar, field, clean[field])
@@ -200,11 +200,8 @@ def checked_start(calendar: SlaCalendar, hours: Hours, effective_from: date | No
 
 def newest_version(calendar: SlaCalendar) -> SlaCalendarVersion:
     """The version that was written last, whether it holds already or not."""
-    found: SlaCalendarVersion = (
-        SlaCalendarVersion.objects.filter(tenant_id=calendar.tenant_id, calendar_id=calendar.pk)
-        .order_by("-version")[:1]
-        .get()
-    )
+    versions = SlaCalendarVersion.objects.filter(calendar_id=calendar.pk).order_by("-version")
+    found: SlaCalendarVersion = versions[:1].get()
     return found
 
 

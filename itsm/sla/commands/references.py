@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Invalid, Problems
 from itsm.sla.models import CalendarChoice, SlaCalendar, SlaPolicy, SlaPolicyVersion
@@ -35,11 +37,8 @@ def check_references(problems: Problems, actor: Actor, terms: Mapping[str, Any])
             named[what][UUID(value)].append(place)
     for what, places in named.items():
         model = _MODELS[what]
-        active = set(
-            model.objects.filter(tenant_id=actor.tenant_id, pk__in=list(places), is_active=True).values_list(
-                "pk", flat=True
-            )
-        )
+        rows: QuerySet[Any] = model.objects.filter(tenant_id=actor.tenant_id, pk__in=list(places))
+        active = set(rows.filter(is_active=True).values_list("pk", flat=True))
         for pk in set(places) - active:
             for place in places[pk]:
                 problems.add(place, "unknown_reference", f"There is no active {what} with this id.")
@@ -71,16 +70,16 @@ def calendars_of(terms: Mapping[str, Any]) -> set[str]:
     return {value for what, _, value in _named(terms) if what == "calendar"}
 
 
-def refuse_calendar_in_use(calendar: SlaCalendar) -> None:
+def refuse_calendar_in_use(actor: Actor, calendar: SlaCalendar) -> None:
     """Raise Invalid that names the active policies, services and organisations which live by the calendar."""
-    policies = list(SlaPolicy.objects.filter(tenant_id=calendar.tenant_id, is_active=True).order_by("name"))
+    policies = list(SlaPolicy.objects.filter(tenant_id=actor.tenant_id, is_active=True).order_by("name"))
     newest = newest_terms(policies)
     users = [
         policy.name
         for policy in policies
         if policy.pk in newest and str(calendar.pk) in calendars_of(newest[policy.pk].terms)
     ]
-    chosen = CalendarChoice.objects.filter(tenant_id=calendar.tenant_id, calendar_id=calendar.pk)
+    chosen = CalendarChoice.objects.filter(tenant_id=actor.tenant_id, calendar_id=calendar.pk)
     users += chosen.filter(service__isnull=False).order_by("service__name").values_list("service__name", flat=True)
     users += (
         chosen.filter(organisation__isnull=False)
