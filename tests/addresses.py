@@ -11,6 +11,7 @@ from django.apps import apps
 from django.urls import URLResolver, get_resolver
 
 from itsm.access.models import ApiToken
+from itsm.sla.models import SlaCalendar, SlaPolicy
 from itsm.tenancy.models import Organisation
 from itsm.tickets.models import Attachment, Category, Service, TicketLink
 
@@ -65,6 +66,8 @@ def subject_of(route: Route, ticket: Any) -> Callable[[str], str]:
         "api/v1/teams/": lambda: first(apps.get_model("tenancy", "Team")),
         "api/v1/users/": lambda: str(ticket.requester_id),
         "api/v1/organisations/": lambda: first(Organisation),
+        "api/v1/sla-calendars/": lambda: first(SlaCalendar),
+        "api/v1/sla-policies/": lambda: first(SlaPolicy),
         "api/v1/services/": lambda: first(Service),
         "api/v1/categories/": lambda: first(Category),
     }

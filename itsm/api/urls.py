@@ -10,6 +10,8 @@ from itsm.api.views.directory import DIRECTORY
 from itsm.api.views.document import docs, schema
 from itsm.api.views.events import EventsView
 from itsm.api.views.nowhere import NowhereView
+from itsm.api.views.sla_calendars import CALENDARS
+from itsm.api.views.sla_policies import POLICIES
 
 urlpatterns: list[URLPattern] = [
     *route("events/", EventsView, "events"),
@@ -20,6 +22,11 @@ urlpatterns: list[URLPattern] = [
         pattern
         for plural, (many, one) in DIRECTORY.items()
         for pattern in (*route(f"{plural}/", many, plural), *route(f"{plural}/<str:key>/", one, f"{plural}-one"))
+    ),
+    *(
+        pattern
+        for address, view in (*CALENDARS.items(), *POLICIES.items())
+        for pattern in route(f"{address}/", view, address.replace("/<str:key>", "-one").replace("/", "-"))
     ),
     path("schema/", schema, name="api-schema"),
     path("schema", schema),

@@ -109,7 +109,8 @@ def _check(country: str, subdivision: str, years: Sequence[int]) -> None:
 def _spoken(known: Any, language: str) -> str | None:
     """The language in which the country's holidays are named: the wanted one, a kind of it, or the country's own."""
     spoken: dict[str, str] = {one.partition("_")[0]: one for one in known.supported_languages}
-    return spoken.get(language.partition("_")[0], known.default_language)
+    own: str | None = known.default_language
+    return spoken.get(language.partition("_")[0], own)
 
 
 def _proposal(hours: Hours, day: date, label: str, english: str, *, half: bool) -> Proposal:

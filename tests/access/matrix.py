@@ -21,6 +21,7 @@ from itsm.access.commands import create_person, create_team, create_token, grant
 from itsm.access.decide import allows, authorize
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Forbidden, Invalid, NotFound
+from itsm.sla.commands import create_calendar
 from itsm.tickets.commands import (
     assign_ticket,
     attach_file,
@@ -118,6 +119,7 @@ ALONE: dict[str, Callable[[Stage], Any]] = {
     "person.erase": lambda s: erase_person(actor=s.actor, person_id=s.desk.people["colleague"].pk),
     "grant.manage": lambda s: grant_role(actor=s.actor, person_id=s.desk.people["colleague"].pk, role="auditor"),
     "token.manage": lambda s: revoke_token(actor=s.actor, token_id=s.token_id),
+    "sla.manage": lambda s: create_calendar(actor=s.actor, name="New hours", hours={"timezone": "UTC", "always": True}),
     "text.retire": lambda s: retire_texts(actor=s.actor),
 }
 

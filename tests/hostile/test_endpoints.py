@@ -20,6 +20,8 @@ from django.db import transaction
 from django.test import Client, override_settings
 
 from itsm.access.catalogue import GRANTABLE, PER_PROCESS
+from itsm.sla.commands import create_calendar
+from itsm.sla.models import SlaPolicy
 from itsm.tickets.commands import attach_file, link_tickets
 from itsm.tickets.commands.configuration import create_category, create_service
 from tests.api.caller import problem
@@ -28,6 +30,7 @@ from tests.hostile import values
 from tests.snapshot import changes, snapshot
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "openapi.yaml"
+HOURS = {"timezone": "UTC", "weekly": {"mon": [["09:00", "17:00"]]}}
 METHODS = ("get", "post", "patch", "put", "delete")
 
 
@@ -75,6 +78,12 @@ def example(name: str, about: dict[str, Any], ids: dict[str, str]) -> Any:
     if "enum" in about:
         return about["enum"][0]
     kind = about.get("type")
+    if name in {"hours", "terms"}:
+        return (
+            HOURS
+            if name == "hours"
+            else {"calendar": ids["calendar"], "targets": [{"target": "4h", "when": {"priority": [1]}}]}
+        )
     if kind == "array" or kind == ["array", "null"]:
         return [example(name, resolved(about["items"]), ids)]
     return ids["ticket"] if name in {"into", "target", "parent"} else "Something"
@@ -120,7 +129,11 @@ class Attacker:
             "users": desk.people["agent"].pk,
             "services": create_service(actor=actor, name="Ours").pk,
             "categories": create_category(actor=actor, name="Ours").pk,
+            "sla-calendars": create_calendar(actor=actor, name="Ours", hours=HOURS).pk,
         }
+        self.ids["calendar"] = str(self.keys["sla-calendars"])
+        with desk.inside():
+            self.keys["sla-policies"] = SlaPolicy.objects.get(name="Resolution").pk
         self.before = snapshot(desk)
         self.wrong: list[str] = []
         self.asked = self.sent = 0

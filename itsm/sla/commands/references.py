@@ -65,9 +65,9 @@ def newest_terms(policies: list[SlaPolicy]) -> dict[UUID, SlaPolicyVersion]:
     return {version.policy_id: version for version in versions.order_by("policy_id", "-version").distinct("policy_id")}
 
 
-def calendars_of(terms: Mapping[str, Any]) -> set[str]:
+def calendars_of(terms: Mapping[str, Any]) -> set[UUID]:
     """Ids of the calendars that terms name."""
-    return {value for what, _, value in _named(terms) if what == "calendar"}
+    return {UUID(value) for what, _, value in _named(terms) if what == "calendar"}
 
 
 def refuse_calendar_in_use(actor: Actor, calendar: SlaCalendar) -> None:
@@ -77,7 +77,7 @@ def refuse_calendar_in_use(actor: Actor, calendar: SlaCalendar) -> None:
     users = [
         policy.name
         for policy in policies
-        if policy.pk in newest and str(calendar.pk) in calendars_of(newest[policy.pk].terms)
+        if policy.pk in newest and calendar.pk in calendars_of(newest[policy.pk].terms)
     ]
     chosen = CalendarChoice.objects.filter(tenant_id=actor.tenant_id, calendar_id=calendar.pk)
     users += chosen.filter(service__isnull=False).order_by("service__name").values_list("service__name", flat=True)
