@@ -29,6 +29,8 @@ MODELS = (
     "tickets/category",
     "tickets/priorityrule",
     "tickets/desksettings",
+    "sla/slacalendar",
+    "sla/slapolicy",
     "events/event",
 )
 AUDITED = {"tenancy/membership", "access/rolegrant", "access/apitoken", "events/event"}
