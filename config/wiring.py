@@ -27,6 +27,7 @@ from itsm.notify import inbox, planning, sending, standard
 from itsm.notify import topics as notify_topics
 from itsm.notify.commands import forgetting
 from itsm.oncall import events as oncall_events
+from itsm.sla import aftermath as sla_aftermath
 from itsm.sla import events as sla_events
 from itsm.sla import follow as sla_follow
 from itsm.sla import provision as sla_provision
@@ -98,5 +99,13 @@ def connect() -> None:
     wiring.consume(Consumer("notify.plan", tuple(dict.fromkeys((*of_tickets, *notify_topics.kinds()))), planning.plan))
     planning.wake_sender.append(wake_sender)
     sending.counted.append(shared.dispatched)
+    wiring.consume(
+        Consumer(
+            "sla.recompute",
+            ("sla.calendar_changed", "sla.policy_created", "sla.policy_changed", "sla.policies_ordered"),
+            sla_aftermath.follow_change,
+            outside=True,
+        )
+    )
     wiring.wake_relay = wake_relay
     wiring.sealed = shared.sealed

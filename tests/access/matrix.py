@@ -24,6 +24,7 @@ from itsm.kernel.errors import Forbidden, Invalid, NotFound
 from itsm.notify.commands.preferences import update_preferences
 from itsm.notify.commands.templates import set_template
 from itsm.oncall.commands import create_schedule
+from itsm.sla.commands import create_calendar
 from itsm.tickets.commands import (
     assign_ticket,
     attach_file,
@@ -126,6 +127,7 @@ ALONE: dict[str, Callable[[Stage], Any]] = {
     "grant.manage": lambda s: grant_role(actor=s.actor, person_id=s.desk.people["colleague"].pk, role="auditor"),
     "token.manage": lambda s: revoke_token(actor=s.actor, token_id=s.token_id),
     "oncall.manage": lambda s: create_schedule(actor=s.actor, name="New schedule"),
+    "sla.manage": lambda s: create_calendar(actor=s.actor, name="New hours", hours={"timezone": "UTC", "always": True}),
     "text.retire": lambda s: retire_texts(actor=s.actor),
 }
 
