@@ -22,6 +22,7 @@ from itsm.access import events as access_events
 from itsm.api import idempotency
 from itsm.events.bus import Consumer, wiring
 from itsm.events.kinds import OF_THE_LOG, declare
+from itsm.notify import clocks as sla_topics
 from itsm.notify import events as notify_events
 from itsm.notify import inbox, planning, sending, standard
 from itsm.notify import topics as notify_topics
@@ -69,6 +70,7 @@ def connect() -> None:
     ticket_telling.connect()
     incident_telling.connect()
     standard.connect()
+    sla_topics.connect()
     incident_topics.connect()
     sla_telling.connect()
     # In the transaction of the change; clocks even in its statements.
