@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 
 from django.contrib.auth.hashers import make_password
@@ -23,6 +23,8 @@ from itsm.access.organisations import create_organisation
 from itsm.events.relay import relay
 from itsm.kernel import clock
 from itsm.kernel.actor import Actor
+from itsm.oncall.commands import create_schedule
+from itsm.oncall.layers import LayerRules
 from itsm.tenancy.context import tenant
 from itsm.tenancy.models import Person, Tenant, User
 from itsm.tickets.commands import assign_ticket, comment_on_ticket
@@ -85,6 +87,7 @@ class Desk:
         with clock.at(begin):
             self._configure()
             self._hire(seeded)
+            self._put_on_call(begin.date())
         moments = self._moments()
         told = 0
         for number in range(self.rounds):
@@ -122,6 +125,26 @@ class Desk:
             person = self._person(name, name, self._address(name), ((Role.REQUESTER, None, None),))
             update_person(actor=self.system, person_id=person.pk, organisation_id=organisation.pk)
         self._person("sam", "Sam Shared", SHARED_LOGIN, ROLES["agent"])
+
+    def _put_on_call(self, since: date) -> None:
+        """One schedule: a week each, and Friday to Sunday nights by those of the service desk; its weekdays have gaps at night."""
+        network = [name for name, team in self.company.agents if team in ("Network", "Applications")]
+        nights = {day: [["18:00", "08:00"]] for day in ("fri", "sat", "sun")}
+        zone = self.company.time_zone
+        days = {day: [["08:00", "18:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}
+        create_schedule(
+            actor=self.system,
+            name="Network on call",
+            description="Routers, VPN and everything behind them",
+            team_id=self.teams["Network"],
+            layers=[
+                LayerRules("By day", zone, since, self._ids([*network, "agent"]), time(8), restrictions=days),
+                LayerRules("Weekend nights", zone, since, self._ids(["agent", "sam"]), time(18), "days", 1, nights),
+            ],
+        )
+
+    def _ids(self, names: list[str]) -> list[UUID]:
+        return [self.people[name].pk for name in names]
 
     def _address(self, name: str) -> str:
         plain = name.lower().replace("’", "").translate(str.maketrans("éáóńśäöüðầ", "eaonsaouda")).replace(" ", ".")

@@ -97,8 +97,14 @@ _TABLE = """
     service.manage                - - A A A - - A
     category.read                 A A A A A A A A
     category.manage               - - A A A - - A
+    oncall.read                   - A A A A A A A
+    oncall.manage                 - - A A A - A A
+    oncall.swap                   - A A A A - A A
     settings.read                 - A A A A A A A
     settings.manage               - - - - A - - A
+    notification.read             A A A A A A A -
+    notification.update           A A A A A A A -
+    notification.manage           - - - - A - - -
     sla.read                      - A A A A A A A
     sla.manage                    - - - A A - A A
     token.create                  A A A A A A - A
@@ -132,6 +138,10 @@ SCOPES: Final[dict[str, frozenset[str]]] = {
     ),
     "events:read": frozenset({"event.read", "audit.read"}),
     "reports:read": frozenset({"report.read"}),
+    "notifications:read": frozenset({"notification.read"}),
+    "notifications:write": frozenset({"notification.update"}),
+    "oncall:read": frozenset({"oncall.read"}),
+    "oncall:write": frozenset({"oncall.manage", "oncall.swap"}),
     "sla:read": frozenset({"sla.read"}),
     "sla:write": frozenset({"sla.manage"}),
     "directory:read": frozenset({"team.read", "person.read", "service.read", "category.read", "settings.read"}),

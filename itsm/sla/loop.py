@@ -16,8 +16,8 @@ logger = logging.getLogger(__name__)
 
 #: Nobody waits longer for a clock that was armed after the last look.
 TICK = 1.0
-#: How much of a tick may go into telling tickets; workers tell the rest.
-_TELLING = 0.5
+#: Seconds of telling tickets between two looks: no clock waits longer for those that have fired before it.
+_TELLING = 0.1
 _RECONNECT = 0.5
 
 
@@ -48,8 +48,9 @@ def once() -> float:
     done = sweep()
     if done.clocks:
         logger.info("clocks fired", extra={"clocks": done.clocks, "fires": done.fires})
+    telling = time.monotonic()
     tell_all(_TELLING)
-    if not done.complete:
+    if not done.complete or time.monotonic() > telling + _TELLING:
         return 0.0
     due = look()
     left = TICK if due.next_due_at is None else (due.next_due_at - due.now).total_seconds()

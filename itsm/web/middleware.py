@@ -26,6 +26,7 @@ from itsm.kernel.actor import Actor
 from itsm.kernel.errors import DomainError
 from itsm.kernel.ids import new_id
 from itsm.kernel.trace import note, traced
+from itsm.oncall.feeds import actor_of_feed
 from itsm.tenancy.context import tenant
 from itsm.tenancy.lookup import active_tenant
 from itsm.tenancy.models import Tenant
@@ -40,11 +41,13 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 #: /t/<slug>/rest: works on localhost and behind any proxy. A tenant with a host of its own needs no prefix.
 _PREFIX = re.compile(r"\A/t/([a-z0-9-]{1,40})(/.*)?\Z", re.DOTALL)
 #: Signing in must be possible before anybody is inside, on a tenant's own host as well.
-_GLOBAL = ("/accounts/", "/healthz/", "/metrics")
+_GLOBAL = ("/accounts/", "/healthz/", "/metrics", "/acknowledge/")
 #: What the database refuses: text that it cannot store, two who made the same thing. (An outage is handler500's.)
 _DATABASE = {DataError: 400, IntegrityError: 409}
 #: Sign-in forms are small, and anybody may send them.
 ACCOUNT_MAX_BYTES = 64 * 1024
+#: Calendar programs send neither cookie nor header: the address itself says who asks.
+_FEED = re.compile(r"\A/oncall/feeds/([A-Za-z0-9_-]{1,100})\.ics\Z")
 _REQUEST_ID = re.compile(r"\A[A-Za-z0-9._-]{8,64}\Z")
 
 
@@ -197,6 +200,8 @@ class TenantMiddleware:
         if request.path_info.startswith("/api/") and "Authorization" in request.headers:
             secret = bearer(request)
             return actor_of_token(found.pk, secret) if secret else None
+        if feed := _FEED.match(request.path_info):
+            return actor_of_feed(found.pk, feed[1])
         if not request.user.is_authenticated:
             return None
         member = member_of_user(found.pk, request.user.pk)
@@ -218,7 +223,7 @@ class TenantMiddleware:
             )
             response["WWW-Authenticate"] = 'Bearer realm="viable"'
             return response
-        if not known:
+        if not known and not _FEED.match(request.path_info):
             return redirect_to_login(request.get_full_path(), settings.LOGIN_URL)
         return error_page(request, None, status=404)
 

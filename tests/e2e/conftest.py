@@ -19,6 +19,7 @@ from django.test.utils import override_settings
 
 from tests.committed import CommittedDatabase, committed_database
 from tests.factories import Desk, make_desk
+from tests.oncall.schedules import fill, make_schedule, rules
 
 PASSWORD = "correct horse battery"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -91,6 +92,8 @@ def site(database: CommittedDatabase) -> Iterator[Site]:
     # The server knows production's hash, not the quick one of the test settings.
     with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.PBKDF2PasswordHasher"]):
         desk = make_desk("acme")
+    fill(desk, "Network")
+    make_schedule(desk, "Nights", layers=[rules(desk, "agent", restrictions={"mon": [["22:00", "06:00"]]})])
     port = _free_port()
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port), "config.wsgi:application"]
     server = subprocess.Popen(command, env=database.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -31,6 +31,16 @@ PAGES: dict[str, list[str]] = {
     "queue/": ["{base}/queue/", "{base}/queue/?view=mine", "{base}/queue/?priority=0", "{base}/queue/?open={number}"],
     "sla/<number:number>/": ["{base}/sla/{number}/"],
     "profile/": ["{base}/profile/"],
+    "profile/notifications/": ["{base}/profile/notifications/"],
+    "notification-defaults/": ["{base}/notification-defaults/"],
+    "message-preview/": ["{base}/message-preview/"],
+    "inbox/": ["{base}/inbox/", "{base}/inbox/?unread"],
+    # What a link that is none says; no topic of today acknowledges anything, so none has a button yet.
+    "acknowledge/<str:token>/": ["/acknowledge/x/"],
+    "oncall/": ["{base}/oncall/"],
+    "oncall/calendars/": ["{base}/oncall/calendars/"],
+    "oncall/<uuid:schedule_id>/": ["{schedule}"],
+    "oncall/<uuid:schedule_id>/import/": ["{schedule}import/"],
     "tokens/": ["{base}/tokens/"],
     "incidents/new/": ["{base}/incidents/new/"],
     "incidents/mine/": ["{base}/incidents/mine/"],
@@ -69,6 +79,11 @@ NOT_PAGES = frozenset(
         "incidents/<number:number>/files/<uuid:file_id>/",
         "reports/incidents.csv",
         "tokens/<uuid:token_id>/revoke/",
+        "inbox/read/",
+        "inbox/<uuid:notification_id>/",
+        "oncall/calendars/<uuid:feed_id>/revoke/",
+        "oncall/feeds/<slug:secret>.ics",
+        "oncall/<uuid:schedule_id>/overrides/<uuid:override_id>/remove/",
     }
 )
 _FACTS = """() => ({
@@ -180,9 +195,13 @@ def test_every_page_holds(site: Site, chromium: Any, look: str) -> None:
     page.locator("form[action$='/take/'] button").click()
     page.locator("textarea[name=body]").fill("`code` and **bold**")
     page.locator("form[action$='/comment/'] button").click()
+    page.goto(f"{base}/oncall/")
+    page.locator(".board h2 a").first.click()
+    page.wait_for_url("**/oncall/*-*/")
+    schedule = page.url
     number = incident.rstrip("/").rsplit("/", 1)[1]
     for path in (path for paths in PAGES.values() for path in paths):
-        address = path.format(base=base, incident=incident, number=number)
+        address = path.format(base=base, incident=incident, number=number, schedule=schedule)
         page.goto(address if address.startswith("http") else site.address + address)
         if "/2fa/totp/activate/" in address:
             page.locator("input[name=password]").fill(PASSWORD)

@@ -18,11 +18,15 @@ from itsm.access.catalogue import GRANTABLE, PER_PROCESS, SCOPES
 from itsm.access.commands import create_token
 from itsm.access.models import RoleGrant
 from itsm.events.models import Event
+from itsm.events.relay import relay
+from itsm.notify.commands.endpoints import create_endpoint
+from itsm.notify.commands.templates import set_template
 from itsm.tenancy.models import Organisation
 from itsm.tickets.commands import attach_file, comment_on_ticket, link_tickets
 from itsm.tickets.models import Category, Service
 from tests.addresses import routes, subject_of
 from tests.factories import Desk, make_desk
+from tests.oncall.schedules import fill
 from tests.snapshot import snapshot
 
 SECRET = "Zugzwang"
@@ -53,6 +57,10 @@ def two(db: None) -> tuple[Desk, Desk, Any]:
     attach_file(actor=agent, ticket_id=ticket.pk, name=f"{SECRET}.txt", content=BytesIO(SECRET.encode()), size=8)
     link_tickets(actor=agent, ticket_id=ticket.pk, target_id=ours.incident(title=SECRET).pk)
     ours.token("agent", "incidents:read")
+    relay(ours.tenant.pk)  # tells the requester of the reply
+    create_endpoint(actor=ours.actor("admin"), name=SECRET, url="https://hooks.example.org/")
+    set_template(actor=ours.actor("admin"), key="reply", language="en", subject=SECRET, text=SECRET)
+    fill(ours, SECRET)
     with ours.inside():
         for model in (Service, Category, Organisation):
             model(tenant_id=ours.tenant.pk, name=SECRET).save(force_insert=True)
@@ -168,7 +176,9 @@ def test_nobody_enters_by_the_address_of_another_tenant(two: tuple[Desk, Desk, A
     stranger = Client(raise_request_exception=False)
     for route, path in paths:
         is_api = route.pattern.startswith("api/")
-        attempts = [("session", doors["session"][0], {}, {404}), ("nobody", stranger, {}, {401} if is_api else {302})]
+        # Calendar programs are led to no login.
+        outside = {401} if is_api else {404} if "<slug:secret>" in route.pattern else {302}
+        attempts = [("session", doors["session"][0], {}, {404}), ("nobody", stranger, {}, outside)]
         if is_api:
             attempts.append(("token", doors["token"][0], doors["token"][2], {401}))
         for door, client, headers, expected in attempts:

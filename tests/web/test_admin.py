@@ -29,6 +29,8 @@ MODELS = (
     "tickets/category",
     "tickets/priorityrule",
     "tickets/desksettings",
+    "oncall/oncallschedule",
+    "oncall/oncalllayer",
     "sla/slacalendar",
     "sla/slapolicy",
     "events/event",
