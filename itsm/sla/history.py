@@ -147,7 +147,7 @@ def _course(
         past=lambda: found,
         organisation=lambda: organisations.get(then.requester_id),
     )
-    changes = {event.pk: event.payload.get("changes") or {} for event in events}
+    changes: dict[UUID | None, dict[str, Any]] = {event.pk: event.payload.get("changes") or {} for event in events}
     for fact in found:
         _apply(then, changes[fact.event_id])
         if fact.category is not None:
