@@ -91,7 +91,8 @@ def test_late_and_waiting_is_late(acme: Desk, browser: Browser) -> None:
 def test_who_sees_chips(acme: Desk, browser: Browser) -> None:
     ticket = opened(acme)
     with at(1, 10):
-        assert {who: bool(beside(acme, browser, ticket, who)) for who in ("agent", "manager", "owner", "hr", "auditor", "requester")} == {
+        everybody = ("agent", "manager", "owner", "hr", "auditor", "requester")
+        assert {who: bool(beside(acme, browser, ticket, who)) for who in everybody} == {
             "agent": True, "manager": True, "owner": True, "hr": True, "auditor": True, "requester": False,
         }  # fmt: skip
         pane = browser("agent").get(f"{acme.prefix}/queue/?open={ticket.number}")
