@@ -132,10 +132,10 @@ def _day(problems: Problems, name: str, value: str) -> date | None:
 
 
 def service_level_report(*, actor: Actor, given: Mapping[str, str]) -> Report:
-    """Promises kept and missed on the tickets that the actor sees by its role, as plain JSON values. ``given`` as question() reads it.
+    """Promises kept and missed on the tickets that the actor sees by its role, as plain JSON values.
 
-    Shares are per cent of those met or missed; median and 90th percentile are business time used, in per cent of the
-    target. Raises Invalid and Forbidden.
+    ``given`` is as question() reads it. Shares are per cent of those met or missed; median and 90th percentile are business
+    time used, in per cent of the target. Raises Invalid and Forbidden.
     """
     with tenant(actor.tenant_id):
         authorize(actor, "report.read")

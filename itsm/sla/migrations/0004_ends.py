@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies: ClassVar = [
-        ('sla', '0002_figures'),
+        ('sla', '0003_revisions'),
         ('tenancy', '0004_settings'),
         ('tickets', '0007_settings_of_everybody'),
     ]
