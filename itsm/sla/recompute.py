@@ -171,7 +171,8 @@ def _recompute(
     micros, moved, due, written = to_micros(now), 0, dict[UUID, datetime](), list[dict[str, Any]]()
     for row in rows:
         found = _Row(*row)
-        stands, breached, version = found.due_at, found.breached_at, newest.get(found.calendar_version_id, found.calendar_version_id)
+        stands, breached = found.due_at, found.breached_at
+        version = newest.get(found.calendar_version_id, found.calendar_version_id)
         if only_moved or version != found.calendar_version_id:
             before = _clock(tenant_id, found)
             after = _on_hours(tenant_id, found, before, version, micros)
