@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 
@@ -24,6 +23,7 @@ from tests.web.conftest import Browser, browser
 __all__ = ["browser"]
 
 pytestmark = pytest.mark.django_db
+jsonschema = pytest.importorskip("jsonschema")
 ROOT = Path(__file__).resolve().parents[2]
 
 
