@@ -74,6 +74,10 @@ def start_missing(tenant_id: UUID) -> int:
         after = tickets[-1].pk
 
 
+def _same(organisation_id: UUID | None) -> UUID | None:
+    return organisation_id
+
+
 def _all(
     tenant_id: UUID,
     which: dict[str, object],
@@ -93,7 +97,8 @@ def _all(
             now, the_book = to_micros(work.now), cache(lambda: replace(book(tenant_id), trees=Trees()))
             for ticket in tickets:
                 past = partial(past_facts, tenant_id, ticket)
-                course = Course(tenant_id, ticket, the_book, locked_clocks(tenant_id, ticket.pk), past)
+                rows, organisation_id = locked_clocks(ticket)
+                course = Course(tenant_id, ticket, the_book, rows, past, partial(_same, organisation_id))
                 ask(course, Fact(now, None))
                 write(work, course)
         asked += len(ids)

@@ -58,6 +58,7 @@ _OTHER: dict[str, str] = {
     "not_a_calendar": gettext_noop(
         "This is no iCalendar text. It begins with BEGIN:VCALENDAR and ends with END:VCALENDAR."
     ),
+    "not_a_date": gettext_noop("Write a date such as 2026-01-31."),
     "not_a_list": gettext_noop("This must be a list, and not too long a one."),
     "not_a_member": gettext_noop("Only members of a restricted team may have to do with its tickets."),
     "not_a_shift": gettext_noop("A shift is a pair of times, such as 09:00 and 17:00."),
