@@ -25,6 +25,7 @@ from itsm.oncall import events as oncall_events
 from itsm.sla import events as sla_events
 from itsm.sla import follow as sla_follow
 from itsm.sla import provision as sla_provision
+from itsm.sla import telling as sla_telling
 from itsm.tenancy import provision as tenancy_provision
 from itsm.tickets import chains, files, kinds, search
 from itsm.tickets import events as ticket_events
@@ -32,7 +33,8 @@ from itsm.tickets import provision as ticket_provision
 from itsm.tickets import telling as ticket_telling
 from itsm.tickets.commands import erasure
 from itsm.tickets.models import Watcher
-from itsm.web import panes, places, refusals
+from itsm.web import panes, places, refusals, sections
+from itsm.web.views import sla as sla_page
 from itsm.web.views.oncall import ON_CALL
 
 #: What a new tenant gets, in this order.
@@ -55,9 +57,11 @@ def connect() -> None:
     kinds.register(INCIDENT)
     panes.register(INCIDENT.key, incident_pane)
     places.register(*INCIDENT_PLACES, ON_CALL)
+    sections.register(sla_page.section)
     refusals.register(INCIDENT_VERBS, INCIDENT_REFUSALS)
     ticket_telling.connect()
     incident_telling.connect()
+    sla_telling.connect()
     # In the transaction of the change; clocks even in its statements.
     wiring.keep(sla_follow.follow)
     wiring.react(("ticket.commented",), reactions.resume_on_reply)

@@ -21,6 +21,7 @@ from itsm.web.choices import Choices
 from itsm.web.forms import TicketForm
 from itsm.web.pages import TenantRequest, patch_part, wants_part
 from itsm.web.panes import BACK, list_url, pane_response
+from itsm.web.sections import sections_of
 
 #: The order of the verbs on the page; other actions have their place in the side bar.
 VERBS = ("take", "resume", "start", "hold", "resolve", "reopen", "close", "follow-up", "merge", "cancel")
@@ -76,16 +77,16 @@ class IncidentPage:
             response = pane_response(self.request, self.ticket, self.pane(), self.back, status)
         else:
             url = list_url(self.back, self.ticket.number) if self.back is not None else ""
-            context = {**self._context(), "level": 1, "back_url": url}
+            context = {**self._context(1), "level": 1, "back_url": url}
             response = render(self.request, "incidents/incident.html", context, status=status)
         patch_part(self.request, response)
         return response
 
     def pane(self) -> SafeString:
         """What stands beside a list."""
-        return render_to_string("incidents/parts/ticket.html", {**self._context(), "level": 2}, self.request)
+        return render_to_string("incidents/parts/ticket.html", {**self._context(2), "level": 2}, self.request)
 
-    def _context(self) -> dict[str, Any]:
+    def _context(self, level: int) -> dict[str, Any]:
         ticket, actor = self.ticket, self.actor
         allowed = possible(actor, ticket)
         whole = self.request.GET.get(STORY) == "whole"
@@ -112,6 +113,7 @@ class IncidentPage:
             "internal": allows(actor, "ticket.read_internal", ticket),
             "placement_hidden": placement_hidden(actor, ticket.team_id),
             "files": list(readable_files(actor, ticket).order_by("created_at")),
+            "sections": sections_of(self.request, ticket, level + 1),
             **self._related(),
         }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from itsm.api.views import files, on_tickets
+from itsm.api.views import clocks, files, on_tickets
 from itsm.api.views.base import ApiView
 
 
@@ -28,6 +28,7 @@ def ticket_routes(plural: str, kind: str) -> list[URLPattern]:
             ("links", on_tickets.LinksView),
             ("links/<str:link>", on_tickets.LinkView),
             ("timeline", on_tickets.TimelineView),
+            ("clocks", clocks.ClocksView),
             ("attachments", files.AttachmentsView),
             ("attachments/<str:file>", files.AttachmentView),
             ("attachments/<str:file>/content", files.ContentView),

@@ -29,6 +29,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 PAGES: dict[str, list[str]] = {
     "": ["/?choose"],
     "queue/": ["{base}/queue/", "{base}/queue/?view=mine", "{base}/queue/?priority=0", "{base}/queue/?open={number}"],
+    "sla/<number:number>/": ["{base}/sla/{number}/"],
     "profile/": ["{base}/profile/"],
     "oncall/": ["{base}/oncall/"],
     "oncall/calendars/": ["{base}/oncall/calendars/"],

@@ -75,7 +75,9 @@ def test_waiting_for_the_caller_banks_and_goes_on(acme: Desk) -> None:
     with at(1, 10):
         ticket = acme.incident(impact=2, urgency=2)
     with at(1, 11):
-        hold_incident(actor=acme.actor("agent"), ticket_id=ticket.pk, reason="awaiting_caller", comment="Which one?")
+        hold_incident(
+            actor=acme.actor("agent"), ticket_id=ticket.pk, hold_reason="awaiting_caller", comment="Which one?"
+        )
     row = clocks(acme, ticket)["resolution"]
     assert (row.state, row.elapsed, row.due_at, row.next_due_at, row.pause_reason) == (
         "paused",
@@ -94,7 +96,7 @@ def test_waiting_for_the_caller_banks_and_goes_on(acme: Desk) -> None:
 def test_waiting_for_our_own_problem_is_not_the_callers_delay(acme: Desk) -> None:
     with at(1, 10):
         ticket = acme.incident()
-        hold_incident(actor=acme.actor("agent"), ticket_id=ticket.pk, reason="awaiting_problem")
+        hold_incident(actor=acme.actor("agent"), ticket_id=ticket.pk, hold_reason="awaiting_problem")
     assert clocks(acme, ticket)["resolution"].state == "running"
 
 
@@ -102,10 +104,10 @@ def test_another_reason_to_wait_is_asked_again(acme: Desk) -> None:
     with at(1, 10):
         ticket = acme.incident()
     with at(1, 11):
-        hold_incident(actor=acme.actor("agent"), ticket_id=ticket.pk, reason="awaiting_problem")
+        hold_incident(actor=acme.actor("agent"), ticket_id=ticket.pk, hold_reason="awaiting_problem")
     with at(1, 12):
         resume_incident(actor=acme.actor("agent"), ticket_id=ticket.pk)
-        hold_incident(actor=acme.actor("agent"), ticket_id=ticket.pk, reason="awaiting_caller", comment="?")
+        hold_incident(actor=acme.actor("agent"), ticket_id=ticket.pk, hold_reason="awaiting_caller", comment="?")
     row = clocks(acme, ticket)["resolution"]
     assert (row.state, row.elapsed) == ("paused", 2 * HOUR)
 
@@ -157,7 +159,7 @@ def test_another_priority_is_another_promise_since_the_start(acme: Desk) -> None
     with at(1, 9):
         ticket = acme.incident(impact=2, urgency=2)
     with at(1, 10):
-        hold_incident(actor=acme.actor("agent"), ticket_id=ticket.pk, reason="awaiting_caller", comment="?")
+        hold_incident(actor=acme.actor("agent"), ticket_id=ticket.pk, hold_reason="awaiting_caller", comment="?")
     with at(1, 13):
         resume_incident(actor=acme.actor("agent"), ticket_id=ticket.pk)
         update_ticket(actor=acme.actor("agent"), ticket_id=ticket.pk, impact=2, urgency=1)
@@ -236,7 +238,7 @@ def test_a_policy_that_comes_true_late_counts_from_the_beginning(acme: Desk) -> 
         ticket = acme.incident()
     assert clocks(acme, ticket) == {}
     with at(1, 10):
-        hold_incident(actor=agent, ticket_id=ticket.pk, reason="awaiting_caller", comment="?")
+        hold_incident(actor=agent, ticket_id=ticket.pk, hold_reason="awaiting_caller", comment="?")
     with at(1, 12):
         resume_incident(actor=agent, ticket_id=ticket.pk)
     with at(1, 13):

@@ -91,7 +91,7 @@ def test_nothing_fires_while_it_waits_however_long(acme: Desk) -> None:
     with at(1, 10):
         ticket = acme.incident(impact=1, urgency=1)
     with at(1, 10, 5):
-        hold_incident(actor=acme.actor("agent"), ticket_id=ticket.pk, reason="awaiting_caller", comment="?")
+        hold_incident(actor=acme.actor("agent"), ticket_id=ticket.pk, hold_reason="awaiting_caller", comment="?")
     assert sweep(on(1, 10, 5) + timedelta(days=365)).clocks == 0
     assert told(acme, ticket) == []
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from django import template
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
@@ -23,6 +24,8 @@ register = template.Library()
 
 #: Stands for a number in an address that is asked for once and used for every row.
 _ANY_NUMBER = "INC0000000"
+#: What is due within so many seconds is due soon.
+_SOON = 3600
 
 
 @register.simple_tag(takes_context=True)
@@ -71,6 +74,8 @@ class _Rows:
         self.service, self.requester = escape(_("Service")), escape(_("Requester"))
         self.unassigned = escape(_("Unassigned"))
         self.time = times(short=True)
+        self.now = timezone.now()
+        self.overdue, self.soon = escape(_("Overdue")), escape(_("Soon"))
 
     def row(self, ticket: Line | Ticket) -> str:
         number = escape(ticket.number)
@@ -102,8 +107,16 @@ class _Rows:
         if not placement_hidden(self.actor, ticket.team_id):
             assignee = _bdi(ticket.assignee) or f'<span class="dim">{self.unassigned}</span>'
             shown = f'<span>{assignee}</span>\n<span class="dim">{_bdi(ticket.team)}</span>'
-        due = self.time(ticket.due_at) if ticket.due_at else ""
-        return f'<td class="whose">{shown}</td>\n<td class="by-due">{due}</td>'
+        return f'<td class="whose">{shown}</td>\n{self._due(ticket)}'
+
+    def _due(self, ticket: Line | Ticket) -> str:
+        """The next deadline, in a word, a colour and a time. Once it has passed, it stays the next until somebody acts."""
+        if ticket.due_at is None:
+            return '<td class="by-due"></td>'
+        left = (ticket.due_at - self.now).total_seconds()
+        style, word = ("late", self.overdue) if left < 0 else ("soon", self.soon) if left < _SOON else ("", "")
+        said = f'<span class="word">{word}</span> ' if word else ""
+        return f'<td class="by-due{" " + style if style else ""}">{said}{self.time(ticket.due_at)}</td>'
 
 
 def _bdi(name: Any) -> str:
