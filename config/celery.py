@@ -58,13 +58,26 @@ app.conf.update(
     worker_soft_shutdown_timeout=20,
     timezone="UTC",
     enable_utc=True,
-    imports=["itsm.api.tasks", "itsm.events.tasks", "itsm.sla.tasks", "itsm.tickets.tasks", "incidents.tasks"],
+    imports=[
+        "itsm.api.tasks",
+        "itsm.escalation.tasks",
+        "itsm.events.tasks",
+        "itsm.sla.tasks",
+        "itsm.tickets.tasks",
+        "incidents.tasks",
+    ],
     beat_schedule={
         # `expires`: a sweep that could not start in time is replaced by the next one and never piles up.
         "relay": {"task": "itsm.events.tasks.relay_all", "schedule": 1.0, "options": {"expires": 2}},
         # The loop process does the same each second; this is for the installation that has only workers.
         "sla": {"task": "itsm.sla.tasks.sweep_clocks", "schedule": 5.0, "options": {"expires": 4}},
         "sla_audit": {"task": "itsm.sla.tasks.audit_clocks", "schedule": 60.0, "options": {"expires": 60}},
+        "escalation": {"task": "itsm.escalation.tasks.sweep_escalations", "schedule": 5.0, "options": {"expires": 4}},
+        "escalation_audit": {
+            "task": "itsm.escalation.tasks.audit_escalations",
+            "schedule": 60.0,
+            "options": {"expires": 60},
+        },
         "prune": {"task": "itsm.events.tasks.prune_all", "schedule": 3600.0, "options": {"expires": 3600}},
         "prune_idempotency_keys": {
             "task": "itsm.api.tasks.prune_idempotency_keys",

@@ -19,12 +19,22 @@ from incidents.web.places import PLACES as INCIDENT_PLACES
 from itsm.access import events as access_events
 from itsm.access import watching
 from itsm.api import idempotency
+from itsm.escalation import events as escalation_events
+from itsm.escalation import fires as escalation_fires
+from itsm.escalation import follow as escalation_follow
+from itsm.escalation import provision as escalation_provision
+from itsm.escalation import starts as escalation_starts
+from itsm.escalation import sweep as escalation_sweep
+from itsm.escalation import telling as escalation_telling
 from itsm.events.bus import Consumer, wiring
 from itsm.events.kinds import OF_THE_LOG, declare
 from itsm.oncall import events as oncall_events
 from itsm.sla import events as sla_events
+from itsm.sla import fires as sla_fires
 from itsm.sla import follow as sla_follow
+from itsm.sla import loop
 from itsm.sla import provision as sla_provision
+from itsm.sla import sweep as sla_sweep
 from itsm.sla import telling as sla_telling
 from itsm.tenancy import provision as tenancy_provision
 from itsm.tickets import chains, files, kinds, search
@@ -43,6 +53,7 @@ PROVISION: tuple[Callable[[UUID], None], ...] = (
     ticket_provision.provision,
     incident_provision.provision,
     sla_provision.provision,
+    escalation_provision.provision,
 )
 
 
@@ -51,7 +62,7 @@ def connect() -> None:
     if wiring.consumers:
         return
     declare(*OF_THE_LOG, *access_events.KINDS, *ticket_events.KINDS, *incident_events.KINDS, *sla_events.KINDS)
-    declare(*oncall_events.KINDS)
+    declare(*oncall_events.KINDS, *escalation_events.KINDS)
     watching.connect(Watcher.objects)
     wiring.bare_tickets = chains.bare_tickets
     kinds.register(INCIDENT)
@@ -60,10 +71,13 @@ def connect() -> None:
     sections.register(sla_page.section)
     refusals.register(INCIDENT_VERBS, INCIDENT_REFUSALS)
     ticket_telling.connect()
+    escalation_telling.connect()
     incident_telling.connect()
     sla_telling.connect()
     # In the transaction of the change; clocks even in its statements.
     wiring.keep(sla_follow.follow)
+    wiring.keep(escalation_follow.follow)
+    wiring.subscribe(("sla.threshold_reached", "sla.breached"), escalation_starts.start_for_clock)
     wiring.react(("ticket.commented",), reactions.resume_on_reply)
     wiring.react(
         ("incident.started", "incident.held", "incident.resumed", "incident.resolved"), reactions.cascade_to_children
@@ -75,6 +89,7 @@ def connect() -> None:
     # After it, at least once.
     # The events of a kind of ticket begin with its key.
     of_tickets = ("ticket.", *(f"{key}." for key in kinds.KINDS))
+    wiring.consume(Consumer("escalation.start", of_tickets, escalation_starts.start_for_event))
     wiring.consume(Consumer("search.index", of_tickets, search.index_event))
     wiring.consume(
         Consumer(
@@ -84,5 +99,10 @@ def connect() -> None:
             outside=True,
         )
     )
+    # What the sweeper's loop does in each round: clocks, then what they start.
+    loop.SWEEPS[:] = [
+        loop.Sweep(sla_sweep.CLOCKS, sla_fires.tell_all),
+        loop.Sweep(escalation_sweep.RUNS, escalation_fires.STEPS.tell_all),
+    ]
     wiring.wake_relay = wake_relay
     wiring.sealed = shared.sealed

@@ -20,6 +20,7 @@ INSTALLED_APPS = [
     "itsm.tickets",
     "itsm.sla",
     "itsm.oncall",
+    "itsm.escalation",
     "itsm.reports",
     "itsm.api",
     "itsm.web",

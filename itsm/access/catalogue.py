@@ -97,6 +97,10 @@ _TABLE = """
     service.manage                - - A A A - - A
     category.read                 A A A A A A A A
     category.manage               - - A A A - - A
+    escalation.read               - A A A A A A A
+    escalation.manage             - - A A A - - A
+    escalation.start              - A A A - - A A
+    escalation.acknowledge        - A A A - - A A
     oncall.read                   - A A A A A A A
     oncall.manage                 - - A A A - A A
     oncall.swap                   - A A A A - A A
@@ -130,12 +134,13 @@ SCOPES: Final[dict[str, frozenset[str]]] = {
             for p in TABLE
             if p.startswith("ticket.") and p not in {"ticket.read", "ticket.read_internal", "ticket.export"}
         }
+        | {"escalation.start", "escalation.acknowledge"}
     ),
     "events:read": frozenset({"event.read", "audit.read"}),
     "reports:read": frozenset({"report.read"}),
     "oncall:read": frozenset({"oncall.read"}),
     "oncall:write": frozenset({"oncall.manage", "oncall.swap"}),
-    "directory:read": frozenset({"team.read", "person.read", "service.read", "category.read", "settings.read"}),
+    "directory:read": frozenset({"team.read", "person.read", "service.read", "category.read", "settings.read", "escalation.read"}),
 }
 
 

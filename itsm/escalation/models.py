@@ -97,7 +97,9 @@ class EscalationRun(TenantModel):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["tenant", "policy", "ticket", "trigger_key"], name="escalation_run_trigger"),
+            models.UniqueConstraint(
+                fields=["tenant", "policy", "ticket", "trigger_key"], name="escalation_run_trigger"
+            ),
             models.UniqueConstraint(
                 fields=["tenant", "ticket", "policy"], name="escalation_run_open", condition=Q(ended_at__isnull=True)
             ),

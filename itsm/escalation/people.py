@@ -138,7 +138,11 @@ def _able(people: Iterable[UUID], ticket: Ticket) -> list[UUID]:
     if not asked:
         return []
     of_process = Q(role__in=[Role.PROCESS_MANAGER, Role.PROCESS_OWNER], process=ticket.kind)
-    grants = RoleGrant.objects.valid().filter(person_id__in=asked).filter(Q(role__in=[Role.AGENT, Role.AUDITOR]) | of_process)
+    grants = (
+        RoleGrant.objects.valid()
+        .filter(person_id__in=asked)
+        .filter(Q(role__in=[Role.AGENT, Role.AUDITOR]) | of_process)
+    )
     able = Person.objects.filter(pk__in=grants.values("person_id"), is_active=True, erased_at__isnull=True)
     if ticket.team_id is not None and Team.objects.filter(pk=ticket.team_id, is_restricted=True).exists():
         members = RoleGrant.objects.valid().filter(team_id=ticket.team_id).values("person_id")

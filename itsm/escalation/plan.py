@@ -51,7 +51,11 @@ def _after(tenant_id: UUID, steps: Steps, at: datetime | None, seconds: int, cal
     micros: int | None = to_micros(at) + seconds * SECOND
     if calendar is not None:
         version = _newest(tenant_id, calendar)
-        micros = to_micros(at) if version is None else business_time(tenant_id, version).deadline(to_micros(at), seconds * SECOND)
+        micros = (
+            to_micros(at)
+            if version is None
+            else business_time(tenant_id, version).deadline(to_micros(at), seconds * SECOND)
+        )
     if micros is not None and steps.within_calendar is not None:
         version = _newest(tenant_id, steps.within_calendar)
         if version is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -73,7 +74,7 @@ def begin_run(
         started_by_id=work.actor.person_id,
     )
     arm(run, steps, work.now + timedelta(seconds=steps.start_delay))
-    payload = {name: value for name, value in (("metric", metric), ("threshold", threshold)) if value}
+    payload: dict[str, Any] = {name: value for name, value in (("metric", metric), ("threshold", threshold)) if value}
     event = work.emit(
         "escalation.started",
         ticket,
@@ -121,9 +122,9 @@ def acknowledge_run(work: UnitOfWork, ticket: Ticket, run: EscalationRun, reason
     )
 
 
-def wait_for(run: EscalationRun, until: object) -> None:
+def wait_for(run: EscalationRun, until: datetime | None) -> None:
     """Nothing but this instant is ahead of the run."""
-    run.step_due = [until] if until is not None else []
+    run.step_due = [] if until is None else [until]
     run.next_due_at = until
 
 

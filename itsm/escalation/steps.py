@@ -202,7 +202,9 @@ def _of_clock(problems: Problems, place: str, given: Any, when: Condition) -> Tr
         problems.add(f"{place}/sla/metric", "unknown_metric", f"metric must be one of {', '.join(STOPS)}.")
     written = "100%" if threshold == "breached" else read_threshold_text(threshold)
     if written is None:
-        problems.add(f"{place}/sla/threshold", "bad_threshold", "Write breached, a share such as 75%, or a time before: -30m.")
+        problems.add(
+            f"{place}/sla/threshold", "bad_threshold", "Write breached, a share such as 75%, or a time before: -30m."
+        )
     return Trigger(when, metric=str(metric), threshold=written or "")
 
 

@@ -180,7 +180,9 @@ class Claim:
             )
             row = cursor.fetchone()
         level = logging.ERROR if row is not None and row[0] >= ALARM_AFTER else logging.WARNING
-        logger.log(level, "a %s cannot be fired", self.what, extra={"tenant_id": str(tenant_id), "clock_id": str(row_id)})
+        logger.log(
+            level, "a %s cannot be fired", self.what, extra={"tenant_id": str(tenant_id), "clock_id": str(row_id)}
+        )
 
 
 CLOCKS = Claim("sla_slaclock", _FIRE, "clock")
