@@ -44,6 +44,7 @@ from itsm.tickets import telling as ticket_telling
 from itsm.tickets.commands import erasure
 from itsm.tickets.models import Watcher
 from itsm.web import panes, places, refusals, sections
+from itsm.web.views import escalation as escalation_page
 from itsm.web.views import sla as sla_page
 from itsm.web.views.oncall import ON_CALL
 
@@ -68,7 +69,7 @@ def connect() -> None:
     kinds.register(INCIDENT)
     panes.register(INCIDENT.key, incident_pane)
     places.register(*INCIDENT_PLACES, ON_CALL)
-    sections.register(sla_page.section)
+    sections.register(sla_page.section, escalation_page.section)
     refusals.register(INCIDENT_VERBS, INCIDENT_REFUSALS)
     ticket_telling.connect()
     escalation_telling.connect()

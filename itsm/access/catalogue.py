@@ -140,7 +140,9 @@ SCOPES: Final[dict[str, frozenset[str]]] = {
     "reports:read": frozenset({"report.read"}),
     "oncall:read": frozenset({"oncall.read"}),
     "oncall:write": frozenset({"oncall.manage", "oncall.swap"}),
-    "directory:read": frozenset({"team.read", "person.read", "service.read", "category.read", "settings.read", "escalation.read"}),
+    "directory:read": frozenset(
+        {"team.read", "person.read", "service.read", "category.read", "settings.read", "escalation.read"}
+    ),
 }
 
 

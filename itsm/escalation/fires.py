@@ -92,13 +92,16 @@ def _ask_again(actor: Actor, run: EscalationRun, steps: Steps, cause: Event, tic
 def _step(actor: Actor, fire: EscalationFire, run: EscalationRun, steps: Steps, cause: Event, ticket: Ticket) -> str:
     now = clock.now()
     exhausted = fire.step >= len(steps.steps)
-    step = None if exhausted else steps.steps[fire.step]
-    unmet = [] if step is None else _unmet(step, run, steps, ticket, now)
+    step, unmet = None, list[str]()
+    number = fire.step
+    if not exhausted:
+        number, unmet = _first_met(fire, run, steps, ticket, now)
+        step = steps.steps[number]
     late = now - fire.due_at > timedelta(seconds=steps.max_lateness) and ticket.priority != 1
     done = Done()
     if not unmet:
         todo = steps.on_exhausted if step is None else step.do
-        done = Performer(actor, run, fire.step, cause, now).perform(todo)
+        done = Performer(actor, run, number, cause, now).perform(todo)
     still = _locked(fire)
     with unit_of_work(actor, cause=cause) as work:
         locked = lock_ticket(actor, ticket.pk)
@@ -115,12 +118,12 @@ def _step(actor: Actor, fire: EscalationFire, run: EscalationRun, steps: Steps, 
             policy=run.policy_id,
             generation=fire.generation,
             loop=fire.loop,
-            step=fire.step,
+            step=number,
             due_at=fire.due_at,
             fired_at=fire.fired_at,
             actions=done.actions,
             recipients=done.recipients,
-            skipped=fire.skipped,
+            skipped=[one for one in (*fire.skipped, fire.step) if one != number],
             unmet=unmet,
             late=late,
             exhausted=exhausted,
@@ -148,6 +151,16 @@ def _advance(run: EscalationRun, steps: Steps, fire: EscalationFire) -> None:
         run.loop, following = run.loop + 1, 0
         anchor += timedelta(seconds=steps.loop_gap)
     arm(run, steps, anchor, following)
+
+
+def _first_met(
+    fire: EscalationFire, run: EscalationRun, steps: Steps, ticket: Ticket, at: datetime
+) -> tuple[int, list[str]]:
+    """The step to take: the one that was claimed, or of those it overtook the last whose conditions hold."""
+    for number in (fire.step, *reversed(fire.skipped)):
+        if not _unmet(steps.steps[number], run, steps, ticket, at):
+            return number, []
+    return fire.step, _unmet(steps.steps[fire.step], run, steps, ticket, at)
 
 
 def _unmet(step: Step, run: EscalationRun, steps: Steps, ticket: Ticket, at: datetime) -> list[str]:

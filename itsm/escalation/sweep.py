@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from itsm.sla.sweep import Claim
 
-# One step per run and sweep. Of several overdue ones it is the last that tells somebody; only when nothing else is left is the run
-# exhausted. The run has no next instant from here on: whoever tells the step gives it one. A run that was stopped in the
-# meantime has none either, and PostgreSQL looks at the row again after it waited for its lock.
+# One step per run and sweep: the first; or, after an outage, the last overdue one that tells somebody. Only when nothing else is
+# left is the run exhausted. The run has no next instant from here on: whoever tells the step gives it one. A run that was
+# stopped in the meantime has none either, and PostgreSQL looks at the row again after it waited for its lock.
 _CLAIM = """
 WITH due AS (
   SELECT id, ticket_id, state, generation, loop, last_step, speaking, step_due FROM escalation_escalationrun
@@ -16,9 +16,9 @@ overdue AS (
   SELECT due.id, (s.number - 1)::smallint AS step, s.instant FROM due
   CROSS JOIN LATERAL unnest(due.step_due) WITH ORDINALITY AS s (instant, number) WHERE s.instant <= %(now)s),
 chosen AS (
-  SELECT due.id, coalesce(
+  SELECT due.id, CASE WHEN min(o.instant) >= %(now)s::timestamptz - interval '60 seconds' THEN min(o.step) ELSE coalesce(
     max(o.step) FILTER (WHERE o.step = ANY (due.speaking)), max(o.step) FILTER (WHERE o.step < due.last_step), max(o.step)
-  ) AS step FROM due JOIN overdue o ON o.id = due.id GROUP BY due.id),
+  ) END AS step FROM due JOIN overdue o ON o.id = due.id GROUP BY due.id),
 fires AS (
   INSERT INTO escalation_escalationfire
     (tenant_id, run_id, ticket_id, generation, loop, step, due_at, fired_at, skipped, outcome, attempts, available_at)

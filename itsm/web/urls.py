@@ -8,7 +8,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from itsm.web.accounts import Invitation, Login, PasswordReset
 from itsm.web.admin import site
-from itsm.web.views import home, profile, queue, sla
+from itsm.web.views import escalation, home, profile, queue, sla
 
 _NEW_PASSWORD: list[URLPattern | URLResolver] = [
     path("done/", allauth.password_reset_from_key_done, name="account_reset_password_from_key_done"),
@@ -25,6 +25,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("queue.csv", queue.queue_file, name="queue-csv"),
     path("queue/layout/", queue.layout, name="queue-layout"),
     path("sla/<number:number>/", sla.clocks_page, name="ticket-clocks"),
+    path("escalation/<number:number>/acknowledge/", escalation.acknowledge, name="escalation-acknowledge"),
+    path("escalation/<number:number>/start/", escalation.start, name="escalation-start"),
     path("profile/", profile.profile, name="profile"),
     path("oncall/", include("itsm.web.views.oncall")),
     path("tokens/", profile.tokens, name="tokens"),
