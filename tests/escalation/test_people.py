@@ -16,7 +16,7 @@ from itsm.oncall.commands import create_schedule, update_schedule
 from itsm.oncall.layers import LayerRules
 from itsm.oncall.models import OnCallSchedule
 from itsm.tickets.models import Ticket
-from itsm.tickets.timeline import timeline
+from itsm.tickets.timeline import Entry, timeline
 from tests.escalation.chains import MANAGERS, TEAM, person, policy, start, steps, tick, told
 from tests.factories import Desk
 from tests.sla.desk import MONDAY, at, on
@@ -52,6 +52,11 @@ def who(desk: Desk, taken: dict[str, Any]) -> list[str]:
     return [names[one] for one in taken["recipients"]]
 
 
+def story_of(desk: Desk, reader: str, ticket: Ticket) -> list[Entry]:
+    with desk.inside():
+        return timeline(desk.actor(reader), ticket)
+
+
 def leave(desk: Desk, name: str) -> None:
     set_person_active(actor=desk.system, person_id=desk.people[name].pk, active=False)
 
@@ -72,11 +77,15 @@ def test_people_are_found_when_the_step_is_told_and_not_before(acme: Desk) -> No
     tick(on(1, 10, 15))
     (taken,) = steps(acme, ticket)
     assert (who(acme, taken), taken["actions"][0]["instead"]) == (["agent"], [{"who": "person", "why": "left"}])
-    entry = timeline(acme.actor("agent"), ticket)[-1]
+    entry = story_of(acme, "agent", ticket)[-1]
     words = {change.field: change.new for change in entry.changes}
     assert words == {"told": "agent of acme", "instead": "the person (left or disabled)"}
     assert (entry.audience, entry.text) == ("internal", "escalation step 1")
-    assert all(one.kind != "escalation.step_taken" for one in timeline(acme.actor("requester"), ticket))
+    with acme.inside():
+        Ticket.objects.update(requester_id=acme.people["requester"].pk)
+    kinds = {one.kind for one in story_of(acme, "requester", ticket)}
+    assert "incident.opened" in kinds
+    assert not any(kind.startswith("escalation.") for kind in kinds), "who is called is the desk's affair"
 
 
 def test_on_call_is_asked_at_its_level(acme: Desk) -> None:
@@ -91,7 +100,7 @@ def test_a_gap_on_call_falls_back_and_says_so(acme: Desk) -> None:
     ticket, taken = one_step(acme, call(found))
     assert who(acme, taken) == ["agent"]
     assert taken["actions"][0]["instead"] == [{"who": "on_call:1", "why": "gap"}]
-    entry = timeline(acme.actor("agent"), ticket)[-1]
+    entry = story_of(acme, "agent", ticket)[-1]
     assert {c.field: c.new for c in entry.changes}["instead"] == "on call, level 1 (nobody is on call)"
 
 
