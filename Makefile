@@ -14,7 +14,7 @@ BOOT := $(shell command -v $(if $(PYTHON),$(PYTHON),python3) 2>/dev/null || comm
 INSTALL = $(if $(BOOT),PYTHON="$(PYTHON)" "$(BOOT)" scripts/venv.py,@echo "viable: no python3 found. Remedy: install Python 3.11 or newer, or make PYTHON=/path/to/python3" >&2; exit 1;)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev run stop test test-slow check bench bench-million format format-check lint types imports migrations schema \
+.PHONY: help venv venv-dev run stop test test-slow test-faults check bench bench-million format format-check lint types imports migrations schema \
         upgrade-db shell manage lock screenshots check-compose clean distclean
 
 help: ## Show this list
@@ -38,6 +38,9 @@ test: venv-dev ## Run the test suite on a throw-away database (PYTEST='-k word')
 
 test-slow: venv-dev ## Run the tests that are left out of `make test`: crashes, kills, cold starts
 	@exec $(EMBEDDED) test -- $(PY) -m pytest -n $(WORKERS) -m slow $(PYTEST)
+
+test-faults: venv-dev ## Kill, freeze and crash what clocks depend on (part of test-slow)
+	@exec $(EMBEDDED) test -- $(PY) -m pytest -n $(WORKERS) -m slow tests/faults $(PYTEST)
 
 check: format-check lint types imports migrations schema test test-slow ## Everything that must be green before a merge
 

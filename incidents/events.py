@@ -22,5 +22,5 @@ KINDS = (
     # History that was recorded elsewhere, row by row: our state before and after (the first of a ticket has none before),
     # the fields that changed as [old, new], and under "source" what the other system said in its own words.
     # "resolved_by" is whose words the close notes are.
-    kind("incident.imported", "state source", "changes resolved_by", texts="title description close_notes"),
+    kind("incident.imported", "state source", "changes hold_reason resolved_by", texts="title description close_notes"),
 )

@@ -47,7 +47,7 @@ def remove_imported_notes(work: UnitOfWork, event: Event) -> None:
     noted = noted.filter(event__payload__resolved_by=person)
     of = set(noted.values_list("event__ticket_id", flat=True))
     of |= set(Incident.objects.filter(resolved_by_id=person).exclude(close_notes="").values_list("pk", flat=True))
-    for ticket in Ticket.objects.select_for_update().filter(pk__in=of).order_by("pk"):
+    for ticket in Ticket.objects.select_for_update(no_key=True).filter(pk__in=of).order_by("pk"):
         texts = noted.filter(event__ticket_id=ticket.pk)
         EventText.objects.filter(pk__in=list(texts.values_list("pk", flat=True))).delete()
         work.emit("ticket.texts_removed", ticket, reason="erasure", person=person)
@@ -61,7 +61,7 @@ def cascade_to_children(work: UnitOfWork, event: Event) -> None:
         if cursor.fetchone() is None:
             return
     # Under lock: what a child allows must still hold when its turn comes, or the parent would be refused for it.
-    children = Ticket.objects.select_for_update().filter(parent_id=event.ticket_id, kind=KIND).order_by("pk")
+    children = Ticket.objects.select_for_update(no_key=True).filter(parent_id=event.ticket_id, kind=KIND).order_by("pk")
     system = Actor.system(work.actor.tenant_id, "follow_parent")
     for child in children:
         allowed = FLOW.allowed(child.state)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-COLOURS = {"web": "36", "worker": "35", "beat": "34", "postgres": "33", "valkey": "31"}
+COLOURS = {"web": "36", "worker": "35", "beat": "34", "sweeper": "32", "postgres": "33", "valkey": "31"}
 LOG_LIMIT = 20_000_000
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _LEVEL = re.compile(r"\b(DEBUG|INFO|NOTICE|WARNING|ERROR|FATAL|CRITICAL|PANIC)\b")

@@ -1,4 +1,4 @@
-"""`make run`: engines, migration, demo, web, worker, beat, until someone asks to stop."""
+"""`make run`: engines, migration, demo, web, worker, beat, sweeper, until someone asks to stop."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ class Application:
     web: Sequence[str] = ()
     worker: Sequence[str] = ()
     beat: Sequence[str] = ()
+    sweeper: Sequence[str] = ()
     code: Sequence[Path] = ()
     modules: Sequence[str] = ()
     live: str = "/healthz/live"
@@ -70,6 +71,7 @@ def viable_application(port: int, state: Path, checkout: Path = CHECKOUT) -> App
         ],
         # A pid file would only outlive a kill and keep the next beat from starting; the lock does its work.
         beat=[*celery, "beat", "--loglevel", "INFO", "--pidfile", "", "--schedule", str(state / "beat" / "schedule")],
+        sweeper=[python, "manage.py", "sla_sweeper"],
         code=[
             path
             for path in sorted(checkout.iterdir())
@@ -191,6 +193,7 @@ class Run:
             ("web", application.web, WEB_STOP),
             ("worker", application.worker, WORKER_STOP),
             ("beat", application.beat, COMMAND_STOP),
+            ("sweeper", application.sweeper, COMMAND_STOP),
         ):
             if not command:
                 continue
@@ -201,7 +204,7 @@ class Run:
                 self.state.folder_for_account("beat")
             self.supervisor.start(service)
         if application.web:
-            with self.console.step("web, worker, beat"):
+            with self.console.step("web, worker, beat, sweeper"):
                 self._wait_for_web()
         self.supervisor.raise_if_stopped()
 

@@ -18,7 +18,7 @@ from .errors import Refusal
 from .processes import end_strangers, marked_processes, processes_in
 from .state import StateFolder, read_document, write_private
 
-STOP_ORDER = ("web", "worker", "beat", "valkey", "postgres")
+STOP_ORDER = ("web", "worker", "beat", "sweeper", "valkey", "postgres")
 PAUSE = 0.05
 
 

@@ -9,7 +9,7 @@
 -- Passwords are read from the environment, so that they appear in no process list. Needs psql 14, server 15 or
 -- later. Then set, for Viable:
 --     DATABASE_OWNER_URL=postgresql://itsm_owner:…@db.example.org/viable        only where migrations run
---     DATABASE_URL=postgresql://itsm_app:…@db.example.org/viable                web, worker, beat
+--     DATABASE_URL=postgresql://itsm_app:…@db.example.org/viable                web, worker, beat, sweeper
 --     DATABASE_PLATFORM_URL=postgresql://itsm_platform:…@db.example.org/viable  worker
 --
 -- The three roles:

@@ -18,6 +18,7 @@ from itsm.events.history import History, PastEvent
 from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.kernel.ids import new_id
+from itsm.sla.history import backfill
 from itsm.tenancy.bulk import hexed, insert_rows
 from itsm.tickets.models import Audience, SourceRecord
 from itsm.tickets.numbering import take_numbers
@@ -72,6 +73,7 @@ def import_history(*, actor: Actor, source: str, cases: Sequence[Case], director
             batch.add(case, number)
         batch.insert()
         history.write()
+        backfill(actor.tenant_id, [ticket["id"] for ticket in batch.tickets])
     directory.people, directory.teams, directory.categories = draft.people, draft.teams, draft.categories
     return Written(len(new), sum(len(case.steps) for case in new), len(cases) - len(new), differing)
 
@@ -198,6 +200,8 @@ class _Batch:
                 "state": [state, step.state],
                 "source": {"state": step.source_state, **step.kept},
             }
+            if step.hold_reason:
+                payload["hold_reason"] = step.hold_reason
             if step.changes:
                 changes = {
                     name: [self._plain(name, old), self._plain(name, new)]

@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 
 #: Nobody waits longer for a clock that was armed after the last look.
 TICK = 1.0
-#: How much of a tick may go into telling tickets; workers tell the rest.
-_TELLING = 0.5
+#: Seconds of telling tickets between two looks: no clock waits longer for those that have fired before it.
+_TELLING = 0.05
 _RECONNECT = 0.5
 
 
@@ -59,6 +59,7 @@ def run(
 def once() -> float:
     """One round. Answers how long nothing will be due, at most a tick."""
     begun = time.monotonic()
+<<<<<<< HEAD
     complete = True
     for one in SWEEPS:
         done = one.claim.sweep()
@@ -67,6 +68,14 @@ def once() -> float:
             logger.info("%ss fired", one.claim.what, extra={"clocks": done.clocks, "fires": done.fires})
         one.tell(_TELLING)
     if not complete:
+=======
+    done = sweep()
+    if done.clocks:
+        logger.info("clocks fired", extra={"clocks": done.clocks, "fires": done.fires})
+    telling = time.monotonic()
+    tell_all(_TELLING)
+    if not done.complete or time.monotonic() > telling + _TELLING:
+>>>>>>> main
         return 0.0
     left = TICK
     for one in SWEEPS:

@@ -30,6 +30,7 @@ ALARM_AFTER = 5
 
 # All that is due in a clock is fired at once. Only the last of it speaks; what it overtook is told with it. A clock that was
 # paused or stopped in the meantime has no next_due_at, and PostgreSQL looks at the row again after it waited for its lock.
+# The rows are found again by an array of ids: a join with ``due``, whose size the planner cannot know, reads the whole table.
 _FIRE = """
 WITH due AS (
   SELECT id, ticket_id, generation, step_due FROM sla_slaclock
@@ -44,17 +45,16 @@ fires AS (
     (tenant_id, clock_id, ticket_id, generation, step, due_at, fired_at, coalesced, attempts, available_at)
   SELECT %(tenant)s, id, ticket_id, generation, step, instant, %(now)s, coalesced, 0, %(now)s
   FROM steps ORDER BY instant, id, step ON CONFLICT DO NOTHING RETURNING 1),
-taken AS (SELECT id, array_agg(step) AS numbers FROM steps GROUP BY id),
 advanced AS (
   UPDATE sla_slaclock c SET
-    step_due = (SELECT array_agg(CASE WHEN s.instant > %(now)s THEN s.instant END ORDER BY s.number)
-      FROM unnest(c.step_due) WITH ORDINALITY AS s (instant, number)),
+    step_due = ARRAY(SELECT CASE WHEN s.instant > %(now)s THEN s.instant END
+      FROM unnest(c.step_due) WITH ORDINALITY AS s (instant, number) ORDER BY s.number),
     next_due_at = (SELECT min(s) FROM unnest(c.step_due) s WHERE s > %(now)s),
-    fired = c.fired || coalesce(taken.numbers, '{{}}'),
+    fired = c.fired || ARRAY(SELECT (s.number - 1)::smallint
+      FROM unnest(c.step_due) WITH ORDINALITY AS s (instant, number) WHERE s.instant <= %(now)s ORDER BY s.number),
     breached_at = coalesce(c.breached_at, CASE WHEN c.due_at < %(now)s THEN c.due_at END),
     attempts = 0, last_error = ''
-  FROM due LEFT JOIN taken ON taken.id = due.id
-  WHERE c.tenant_id = %(tenant)s AND c.id = due.id RETURNING 1)
+  WHERE c.tenant_id = %(tenant)s AND c.id = ANY (ARRAY(SELECT id FROM due)) RETURNING 1)
 SELECT (SELECT count(*) FROM advanced), (SELECT count(*) FROM fires)
 """
 

@@ -31,6 +31,22 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
+def inside_services(module: str) -> int:
+    """Run the module once more, with the same words and ``--inside`` a folder of its own, where database and cache run."""
+    os.chdir(CHECKOUT)
+    folder = Path(tempfile.mkdtemp(prefix="viable-bench-"))
+    state = folder / "state"
+    folder.chmod(0o755)
+    env = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    env.pop("DJANGO_SETTINGS_MODULE", None)
+    command = [sys.executable, "-m", "config.embedded", "--state", str(state), "services", "--"]
+    command += [sys.executable, "-m", module, *sys.argv[1:], "--inside", str(folder)]
+    try:
+        return subprocess.run(command, env=env, check=False).returncode
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def main() -> int:
     """Start the services in a folder of their own and run inside them; or, there, run."""
     given = parser().parse_args()
@@ -42,18 +58,7 @@ def main() -> int:
         size, seconds = (2000, 0.6) if given.quick else (given.size, given.seconds)
         into = None if given.quick or given.dry else given.into
         return run(Options(size, seconds, only, given.quick, into), given.inside)
-    os.chdir(CHECKOUT)
-    folder = Path(tempfile.mkdtemp(prefix="viable-bench-"))
-    state = folder / "state"
-    folder.chmod(0o755)
-    env = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
-    env.pop("DJANGO_SETTINGS_MODULE", None)
-    command = [sys.executable, "-m", "config.embedded", "--state", str(state), "services", "--"]
-    command += [sys.executable, "-m", "scripts.bench", *sys.argv[1:], "--inside", str(folder)]
-    try:
-        return subprocess.run(command, env=env, check=False).returncode
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    return inside_services("scripts.bench")
 
 
 if __name__ == "__main__":

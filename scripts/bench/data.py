@@ -1,7 +1,8 @@
 """Fills the database: tenants, people, teams and tokens by the product's commands, tickets by set-based SQL of the owner.
 
-The rows are those that the commands write: ticket, incident detail, events with their texts, search document, number.
-Only the digests in the events are random: the chain of generated tickets does not verify, but costs what a real one does.
+The rows are those that the commands write: ticket, incident detail, events with their texts, clocks with theirs, search
+document, number. Only the digests in the events are random: the chain of generated tickets does not verify, but costs what
+a real one does. The clocks are in scripts/bench/clock_rows.py.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from uuid import UUID
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from scripts.bench.clock_rows import CLOCKS, Promised, columns, promised
 from scripts.bench.vocabulary import COMMON, EVERY, MID, RARE, SIZE, words
 
 #: Share of all tickets that each tenant has, in percent: half of all in one, half a percent in the smallest.
@@ -35,7 +37,7 @@ FROM generate_series(1, %(count)s) i
 _TICKETS = """
 INSERT INTO tickets_ticket (id, tenant_id, kind, number, title, description, state, state_category, impact, urgency, priority,
   requester_id, opened_by_id, assignee_id, team_id, service_id, category_id, channel, opened_at, updated_at, resolved_at,
-  closed_at, reopen_count, reassignment_count, version, last_sequence, last_digest)
+  closed_at, due_at, reopen_count, reassignment_count, version, last_sequence, last_digest)
 SELECT uuidv7(opened - clock_timestamp()), %(tenant)s, 'incident', 'INC' || lpad(i::text, 7, '0'), title,
   body || CASE WHEN i %% %(rare_every)s = 0 THEN %(rare)s ELSE '' END || CASE WHEN i %% %(mid_every)s = 0 THEN %(mid)s ELSE '' END
     || CASE WHEN i %% %(common_every)s = 0 THEN %(common)s ELSE '' END,
@@ -47,6 +49,9 @@ SELECT uuidv7(opened - clock_timestamp()), %(tenant)s, 'incident', 'INC' || lpad
   (%(categories)s::uuid[])[1 + floor(random() * cardinality(%(categories)s::uuid[]))::int],
   'portal', opened, opened + interval '3 hours',
   CASE WHEN state IN (6, 7) THEN opened + interval '3 hours' END, CASE WHEN state >= 7 THEN opened + interval '7 days' END,
+  -- Of what runs, one in four is overdue and has fired; nothing else is due for half a day.
+  CASE WHEN state IN (1, 2) THEN CASE WHEN i %% 4 = 0 AND opened < now() - interval '3 days' THEN opened + interval '2 days'
+    ELSE now() + (1 + 20 * random()) * interval '1 day' END END,
   0, 0, steps, steps, decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex')
 FROM (
   SELECT i, state, impact, urgency, requester, title, body, now() - (%(last)s - i) * interval '2 years' / %(count)s AS opened,
@@ -113,6 +118,8 @@ _TABLES = [
     "tickets_ticketsearch",
     "events_event",
     "events_eventtext",
+    "sla_slaclock",
+    "sla_slaclockevent",
     "tenancy_person",
 ]
 
@@ -130,6 +137,7 @@ class Desk:
     teams: list[UUID] = field(default_factory=list)
     services: list[UUID] = field(default_factory=list)
     categories: list[UUID] = field(default_factory=list)
+    promises: list[Promised] = field(default_factory=list)
 
 
 def superuser() -> psycopg.Connection[Any]:
@@ -186,6 +194,7 @@ def make_desk(name: str, count: int) -> Desk:
         desk.users.append(user.pk)
     desk.services = [create_service(actor=system, name=f"Service {n}").pk for n in range(SERVICES)]
     desk.categories = [create_category(actor=system, name=f"Category {n}").pk for n in range(CATEGORIES)]
+    desk.promises = promised(made.pk)
     return desk
 
 
@@ -216,12 +225,13 @@ def add_tickets(connection: psycopg.Connection[Any], desk: Desk) -> None:
         "rare_every": EVERY[RARE],
         "mid_every": EVERY[MID],
         "common_every": EVERY[COMMON],
+        **columns(desk.promises),
     }
     for first in range(1, desk.count + 1, CHUNK):
         part = {**fixed, "first": first, "until": min(desk.count, first + CHUNK - 1)}
         with psycopg.ClientCursor(connection) as cursor:
             cursor.execute(_TICKETS, part)
-            for statement in _HANGING:
+            for statement in (*_HANGING, CLOCKS.format(new=_NEW)):
                 cursor.execute(statement, part)
     connection.execute(
         "UPDATE tickets_numberseries SET last_value = greatest(last_value, %(count)s) WHERE tenant_id = %(tenant)s",

@@ -22,6 +22,10 @@ _SEQUENCE = (
     "(SELECT last_sequence + 1 FROM tickets_ticket "
     f"WHERE tenant_id = current_setting('itsm.tenant')::uuid AND id = {_TICKET})"
 )
+_CLOCKS = (
+    "ARRAY(SELECT id FROM sla_slaclock WHERE tenant_id = current_setting('itsm.tenant')::uuid "
+    f"AND ticket_id = {_TICKET} AND state IN ('running', 'paused'))"
+)
 _PAYLOAD = '\'{"state": [null, 1], "impact": 2, "urgency": 2, "priority": 3, "channel": "api"}\''
 _DIGEST = "'\\x" + "ab" * 32 + "'"
 
@@ -57,7 +61,13 @@ def _scripts(name: str, sample: Sample) -> list[str]:
         "event": ":event",
         "ticket": _TICKET,
         "tickets": f"ARRAY[{_TICKET}]",
+        "calendar": f"'{desk.promises[0].calendar}'",
+        "clocks": _CLOCKS,
     }
+    for promised in desk.promises:
+        values[f"{promised.metric}_policy"] = f"'{promised.policy}'"
+        values[f"{promised.metric}_version"] = f"'{promised.version}'"
+        values[f"{promised.metric}_clock"] = f":{promised.metric}"
     variables = [f"\\set n random(1, {desk.count})", f"\\set m random(1, {len(desk.teams)})", "\\set w random(1, 3)"]
     begin = ["BEGIN;", _written("ENTER", values), _written("TOKEN", values)]
     if name == "create":
@@ -65,13 +75,13 @@ def _scripts(name: str, sample: Sample) -> list[str]:
         number = _written("NUMBER", values).replace("RETURNING last_value;", "RETURNING last_value AS number \\gset")
         steps = [
             *(
-                "SELECT uuidv7() AS ticket, uuidv7() AS event \\gset",
+                "SELECT uuidv7() AS ticket, uuidv7() AS event, uuidv7() AS response, uuidv7() AS resolution \\gset",
                 "BEGIN;",
                 _written("ENTER", values),
                 number,
                 "COMMIT;",
             ),
-            *(*begin, _written("REFERENCES", values), _written("CREATE", made)),
+            *(*begin, _written("REFERENCES", values), _written("BOOK", values), _written("CREATE", made)),
         ]
     elif name == "verb":
         variables.append("\\set s random(2, 3)")
@@ -79,6 +89,7 @@ def _scripts(name: str, sample: Sample) -> list[str]:
             "SELECT uuidv7() AS event \\gset",
             *begin,
             _written("LOCK", values),
+            _written("CLOCKS", values),
             _written("VERB", values),
             _written("CHILDREN", values),
         ]

@@ -1,9 +1,10 @@
 """The yardstick: the same answers by hand, without a framework. An ASGI app on psycopg's pool and orjson.
 
 It works as the app's role under row-level security, checks the token in the database on every request, compares versions,
-and reads and writes the rows that the product does: ticket, incident, event with its chained digest, texts, outbox, number.
-What it leaves out is what a framework and a product are for: validation beyond a few lines, policies, rate limits, logs,
-metrics, translations, error bodies. It serves nobody but the benchmark.
+and reads and writes the rows that the product does: ticket, incident, event with its chained digest, texts, outbox, number,
+clocks and their events (whose deadlines are fixed spans from now: it counts no business time). What it leaves out is what a
+framework and a product are for: validation beyond a few lines, policies, rate limits, logs, metrics, translations, error
+bodies. It serves nobody but the benchmark.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
@@ -38,7 +39,9 @@ SQL = {
             "SEARCH",
             "REFERENCES",
             "NUMBER",
+            "BOOK",
             "CREATE",
+            "CLOCKS",
             "VERB",
         ),
     )
@@ -57,6 +60,10 @@ _VERBS = {
 }
 _JSON = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 _SALT_BYTES = 16
+#: The hold reason for which the benchmark's clocks wait, and the clocks that can (scripts/bench/clock_rows.py).
+_PAUSES = "awaiting_vendor"
+_OPEN_CLOCKS = ("running", "paused")
+_RESPONSE, _RESOLUTION = (timedelta(hours=statements.HOURS[metric]) for metric in ("response", "resolution"))
 
 Scope = dict[str, Any]
 Answer = tuple[int, Any, list[tuple[bytes, bytes]]]
@@ -264,7 +271,8 @@ async def _create(connection: AsyncConnection[Any], caller: Any, given: dict[str
     event = _event("incident.opened", caller, tenant, ticket, 1, None, payload)
     number = await _take_number(caller, tenant, known[5])
     row = {"number": number, "title": title, "description": description, "priority": known[4], "salt": salt}
-    await connection.execute(SQL["CREATE"], {**event, **wanted, **row})
+    promised = _promised(await (await connection.execute(SQL["BOOK"])).fetchall())
+    await connection.execute(SQL["CREATE"], {**event, **wanted, **row, **promised})
     shown = [None] * 34
     shown[:6] = [ticket, number, title, description, 1, "new"]
     shown[7:21] = [
@@ -272,9 +280,19 @@ async def _create(connection: AsyncConnection[Any], caller: Any, given: dict[str
         *(given["service"], known[1], given["category"], known[2], "api"),
     ]
     shown[21] = shown[22] = event["now"]
+    shown[23] = event["now"] + _RESPONSE
     shown[28:31] = [0, 1, caller[1]]
     shown[33] = 0
     return 201, _show(shown, []), [(b"etag", b'"1"'), (b"location", f"/api/v1/incidents/{ticket}/".encode())]
+
+
+def _promised(book: list[Any]) -> dict[str, Any]:
+    """Ids for the two clocks of a new ticket, and what they run under: the first policy of each metric, the first calendar."""
+    found = {"calendar": next(row[2] for row in book if row[0] == "calendar")}
+    for metric in ("response", "resolution"):
+        policy = next(row for row in book if row[0] == "policy" and row[4] == metric)
+        found |= {f"{metric}_clock": uuid7(), f"{metric}_policy": policy[1], f"{metric}_version": policy[2]}
+    return found
 
 
 async def _verb(
@@ -292,11 +310,14 @@ async def _verb(
     payload = {"state": [row[4], state], "hold_reason": reason or row[6]}
     kind = "incident.held" if verb == "hold" else "incident.resumed"
     event = _event(kind, caller, row[36], ticket, row[34] + 1, row[35], payload)
-    await connection.execute(SQL["VERB"], {**event, "state": state, "state_category": category, "hold_reason": reason})
+    clocks = await (await connection.execute(SQL["CLOCKS"], {"ticket": ticket})).fetchall()
+    moving = [row[0] for row in clocks if row[10] in _OPEN_CLOCKS and _PAUSES in (reason, row[17])]
+    change = {"state": state, "state_category": category, "hold_reason": reason, "clocks": moving}
+    await connection.execute(SQL["VERB"], {**event, **change})
     # The product asks this, because children follow their parent; the benchmark's tickets have none.
     await (await connection.execute(SQL["CHILDREN"], {"ticket": ticket})).fetchall()
     links = await _links(connection, [ticket])
     shown = list(row)
     shown[4:7] = [state, category, reason or None]
-    shown[22], shown[29] = event["now"], row[29] + 1
+    shown[22], shown[23], shown[29] = event["now"], None if state == 3 else event["now"] + _RESOLUTION, row[29] + 1
     return 200, _show(shown, links.get(ticket, [])), [(b"etag", b'"%d"' % shown[29])]

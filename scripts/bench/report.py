@@ -100,7 +100,11 @@ def write(document: dict[str, Any], page: Path) -> None:
     runs[str(document["size"])] = document
     runs = {size: runs[size] for size in sorted(runs, key=int)}
     figures.write_text(json.dumps(runs, indent=1) + "\n", encoding="utf-8")
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
     tables = "\n".join([*(text(run) for run in runs.values() if run["rows"]), growth(runs)])
-    page.write_text(f"{before}{BEGIN}\n\n{tables}\n{END}{after}", encoding="utf-8")
+    page.write_text(between(page.read_text(encoding="utf-8"), BEGIN, END, tables), encoding="utf-8")
+
+
+def between(page: str, begin: str, end: str, tables: str) -> str:
+    """The page with these tables between its two marks."""
+    before, _, rest = page.partition(begin)
+    return f"{before}{begin}\n\n{tables}\n{end}{rest.partition(end)[2]}"

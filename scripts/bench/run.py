@@ -122,7 +122,7 @@ def main(options: Options, folder: Path) -> int:
     document = {
         "size": sum(desk.count for desk in desks),
         "when": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "machine": _machine(),
+        "machine": machine(),
         "rows": rows,
         "growth": grown,
         "start_seconds": round(start_seconds, 2),
@@ -200,7 +200,8 @@ def _row(
     }
 
 
-def _machine() -> str:
+def machine() -> str:
+    """What it ran on."""
     model = next(
         (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
         platform.machine(),

@@ -15,7 +15,7 @@ from typing import Any
 
 from engine import BEGUN, NOT_RUN, Engine, Failed, find_engine, say
 
-RUNNING = ("db", "queue", "cache", "web", "worker", "beat")
+RUNNING = ("db", "queue", "cache", "web", "worker", "beat", "sweeper")
 SNIPPET = """
 from itsm.access.actors import member_of_user
 from itsm.access.commands import create_token
@@ -151,7 +151,7 @@ class Check:
             expect(uid != "0", f"{service} runs as root")
             expect(rest[:4] == ["0" * 16, "0" * 16, "1", "2"], f"{service}: capabilities or privileges: {rest[:4]}")
             expect("Read-only file system" in rest[4], f"{service} can write to its root: {rest[4]}")
-            if service in ("web", "worker", "beat"):
+            if service in ("web", "worker", "beat", "sweeper"):
                 expect(uid == "10001", f"{service} runs as {uid}")
                 env = self.compose("exec", "-T", service, "sh", "-c", "env; ls /run/secrets")
                 expect("owner" not in env.lower(), f"{service} knows the owner's password")
@@ -188,7 +188,9 @@ class Check:
 
     def quiet(self) -> None:
         """On the main path nobody complains."""
-        said = self.compose("logs", "--no-color", "--no-log-prefix", "roles", "migrate", "web", "worker", "beat")
+        said = self.compose(
+            "logs", "--no-color", "--no-log-prefix", "roles", "migrate", "web", "worker", "beat", "sweeper"
+        )
         for bad in ("Traceback", "WARNING", "ERROR", "CRITICAL", "Warning:", "FATAL"):
             lines = [line for line in said.splitlines() if bad in line]
             expect(not lines, f"the logs say {bad}:\n" + "\n".join(lines[:10]))
@@ -256,7 +258,7 @@ class Check:
         try:
             self.compose("run", "--rm", "-T", "migrate")
             migrated = max(gaps)
-            recreate = ["--force-recreate", "--no-deps", "web", "worker", "beat"]
+            recreate = ["--force-recreate", "--no-deps", "web", "worker", "beat", "sweeper"]
             self.compose("up", "--detach", "--wait", "--wait-timeout", "120", *recreate)
         finally:
             done.set()

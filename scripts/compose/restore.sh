@@ -20,7 +20,7 @@ sql --command="DROP DATABASE IF EXISTS $new"
 docker compose run --rm --env DATABASE_NAME=$new roles
 docker compose exec -T db pg_restore --username=postgres --dbname=$new --exit-on-error --single-transaction \
     <"$folder/database.dump"
-docker compose stop web worker beat
+docker compose stop web worker beat sweeper
 docker compose run --rm --no-deps -T web tar -x -C /var/lib/viable <"$folder/media.tar"
 if [ "$(sql --command="SELECT count(*) FROM pg_database WHERE datname = 'viable'")" = 1 ]; then
     sql --command="BEGIN; ALTER DATABASE viable RENAME TO $old; ALTER DATABASE $new RENAME TO viable; COMMIT"

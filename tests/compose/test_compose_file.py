@@ -46,7 +46,7 @@ def test_only_those_who_need_a_password_get_it() -> None:
             readers[secret].add(name)
     assert readers["postgres_password"] == {"db", "roles"}
     assert readers["owner_password"] == {"roles", "migrate"}
-    assert readers["platform_password"] == {"roles", "worker"}
+    assert readers["platform_password"] == {"roles", "worker", "sweeper"}
     made = re.search(r"for name in ([a-z_ ]+); do", (ROOT / "scripts/compose/init.sh").read_text())
     assert made is not None
     assert set(made[1].split()) == set(readers)
@@ -56,7 +56,7 @@ def test_every_documented_setting_is_handed_on_and_nothing_else_is() -> None:
     page = (ROOT / "docs/operations/settings.md").read_text()
     documented = set(re.findall(r"^\| `([A-Z0-9_]+)`", page, re.MULTILINE))
     assert documented >= NOT_EVERYWHERE
-    for name in ("migrate", "web", "worker", "beat"):
+    for name in ("migrate", "web", "worker", "beat", "sweeper"):
         given = {variable.removesuffix("_FILE") for variable in SERVICES[name]["environment"]} - ELSEWHERE
         assert documented - NOT_EVERYWHERE <= given <= documented, name
 

@@ -1,7 +1,7 @@
 """A stand-in for Viable's processes, to supervise something that starts in milliseconds.
 
     standin.py run STATE PORT [FAULT]     the supervisor with stand-in children
-    standin.py web|worker|beat|migrate|seed …   the children themselves
+    standin.py web|worker|beat|sweeper|migrate|seed …   the children themselves
 
 Each child notes in STATE/order.txt when it was asked to stop, and the worker keeps a child of its own, as Celery
 and granian do.
@@ -99,6 +99,7 @@ def supervise(state: str, port: str, fault: str = "") -> int:
         web=[*python, "broken" if fault == "web" else "web", port],
         worker=[*python, "worker"],
         beat=[*python, "beat"],
+        sweeper=[*python, "sweeper"],
     )
     console = Console()
     try:

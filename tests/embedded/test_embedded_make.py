@@ -49,7 +49,7 @@ def test_ctrl_c_in_a_terminal_stops_everything_in_order(place: Any) -> None:
     finally:
         os.waitpid(child, 0)
         os.close(terminal)
-    stops = [said.index(f"stopping {name}") for name in ("web", "worker", "beat", "valkey", "postgres")]
+    stops = [said.index(f"stopping {name}") for name in ("web", "worker", "beat", "sweeper", "valkey", "postgres")]
     assert stops == sorted(stops)
     order = (place.state / "order.txt").read_text()
     assert order.index("web stops") < order.index("worker stops") < order.index("beat stops")

@@ -38,11 +38,11 @@ def test_a_run_from_cold_start_to_ctrl_c(each_place: Any) -> None:
     supervisor.send_signal(signal.SIGINT)
     assert supervisor.wait(40) == 0
     order = (place.state / "order.txt").read_text().split("\n")
-    assert [line for line in order if line in ("web stops", "worker stops", "beat stops")] == [
-        "web stops", "worker stops", "beat stops",
+    assert [line for line in order if line in ("web stops", "worker stops", "beat stops", "sweeper stops")] == [
+        "web stops", "worker stops", "beat stops", "sweeper stops",
     ]  # fmt: skip
     said = place.said()
-    stops = [said.index(f"stopping {name}") for name in ("web", "worker", "beat", "valkey", "postgres")]
+    stops = [said.index(f"stopping {name}") for name in ("web", "worker", "beat", "sweeper", "valkey", "postgres")]
     assert stops == sorted(stops)
     assert "database system is shut down" in (place.state / "log" / "postgres.log").read_text()
     assert place.processes_here() == {}

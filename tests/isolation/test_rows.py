@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
 from uuid import uuid4
@@ -22,6 +22,7 @@ from itsm.tenancy.reconciler import references, tenant_models
 from itsm.tickets.commands import attach_file, comment_on_ticket, link_tickets, watch_ticket
 from tests.committed import CommittedDatabase
 from tests.factories import Desk, make_desk
+from tests.oncall import schedules
 
 MODELS = tenant_models()
 every_model = pytest.mark.parametrize("model", MODELS, ids=lambda m: m._meta.label)
@@ -40,6 +41,7 @@ def fill(desk: Desk) -> Desk:
     link_tickets(actor=agent, ticket_id=first.pk, target_id=second.pk)
     merge_incident(actor=agent, ticket_id=second.pk, into_id=first.pk)
     desk.token("agent")
+    schedules.fill(desk, "Network")
     relay(desk.tenant.pk)
     with desk.inside():
         for model in [Organisation, *MODELS]:
@@ -65,7 +67,11 @@ def row_of(model: type[TenantModel], desk: Desk, **given: Any) -> models.Model:
 def _value(field: Any) -> Any:
     match field:
         case models.DateTimeField():
-            return A_TIME
+            return A_TIME + timedelta(hours=1) if field.name.startswith("end") else A_TIME
+        case models.DateField():
+            return A_TIME.date()
+        case models.TimeField():
+            return A_TIME.time()
         case models.UUIDField():
             return new_id()
         case models.JSONField():

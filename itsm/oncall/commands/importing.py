@@ -17,8 +17,7 @@ from itsm.kernel.errors import Invalid
 from itsm.oncall.calendar_in import Found, LeftOut, read_calendar
 from itsm.oncall.models import OnCallLayer, OnCallOverride, OnCallSchedule
 from itsm.oncall.schedules import find_schedule
-from itsm.tenancy.models import Person
-from itsm.tickets.models import DeskSettings
+from itsm.tenancy.models import Person, TenantSettings
 
 #: How far a calendar is read: import it again when it is used up.
 AHEAD: Final = timedelta(days=92)
@@ -69,7 +68,7 @@ def _zone_of(tenant_id: UUID, schedule: OnCallSchedule) -> ZoneInfo:
     """For times that name no zone: the lowest layer's, or the desk's."""
     layers = OnCallLayer.objects.filter(schedule_id=schedule.pk).order_by("position")
     zone = layers.values_list("time_zone", flat=True).first()
-    desk = DeskSettings.objects.filter(tenant_id=tenant_id).values_list("time_zone", flat=True)
+    desk = TenantSettings.objects.filter(tenant_id=tenant_id).values_list("time_zone", flat=True)
     return ZoneInfo(zone or desk.first() or "UTC")
 
 

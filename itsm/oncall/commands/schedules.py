@@ -74,12 +74,11 @@ def update_schedule(
             setattr(schedule, field, clean[field])
         if changed:
             work.changed(schedule, *changed)
-        told: dict[str, Any] = {}
         if checked is not None:
-            told["layers"] = _told(_replace_layers(work, schedule, checked), checked)
-            changed.append("layers")
-        if changed:
-            work.emit("oncall.schedule_changed", schedule=schedule.pk, fields=changed, **told)
+            told = _told(_replace_layers(work, schedule, checked), checked)
+            work.emit("oncall.schedule_changed", schedule=schedule.pk, fields=[*changed, "layers"], layers=told)
+        elif changed:
+            work.emit("oncall.schedule_changed", schedule=schedule.pk, fields=changed)
     return schedule
 
 

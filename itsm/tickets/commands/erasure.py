@@ -146,7 +146,7 @@ def _repeated(person_id: UUID) -> list[UUID]:
 
 def _locked(ticket_ids: Sequence[UUID]) -> list[Ticket]:
     """The tickets under lock, before anything of them is removed: whoever writes on one waits, or is removed as well."""
-    return list(Ticket.objects.select_for_update().filter(pk__in=ticket_ids).order_by("pk"))
+    return list(Ticket.objects.select_for_update(no_key=True).filter(pk__in=ticket_ids).order_by("pk"))
 
 
 def _delete(texts: QuerySet[EventText]) -> int:

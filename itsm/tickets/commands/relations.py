@@ -100,7 +100,7 @@ def set_parent(
             # One at a time in a tenant: two changes far apart could close a ring that neither of them sees.
             _alone(actor.tenant_id)
             # Parents before children, as in the cascade; under lock, so that it cannot close before the child is its own.
-            list(visible_to(actor, Ticket.objects.filter(pk=parent_id)).select_for_update(of=("self",)))
+            list(visible_to(actor, Ticket.objects.filter(pk=parent_id)).select_for_update(of=("self",), no_key=True))
         ticket = lock_ticket(actor, ticket_id, permission="ticket.link", expected_version=expected_version)
         refuse_closed(ticket, "set_parent")
         if parent_id == ticket.parent_id:
@@ -129,7 +129,7 @@ def hand_over_children(work: UnitOfWork, ticket: Ticket, target: Ticket) -> None
     above = ancestors(target)
     if ticket.pk in above:
         _move_below(work, target, None)
-    children = Ticket.objects.select_for_update().filter(parent_id=ticket.pk).exclude(pk=target.pk)
+    children = Ticket.objects.select_for_update(no_key=True).filter(parent_id=ticket.pk).exclude(pk=target.pk)
     for child in children.exclude(state_category__in=["closed", "canceled"]).order_by("pk"):
         _move_below(work, child, target.pk)
 
