@@ -69,11 +69,7 @@ def connect() -> None:
     kinds.register(INCIDENT)
     panes.register(INCIDENT.key, incident_pane)
     places.register(*INCIDENT_PLACES, ON_CALL)
-<<<<<<< HEAD
     sections.register(sla_page.section, escalation_page.section)
-=======
-    sections.register(sla_page.section)
->>>>>>> main
     refusals.register(INCIDENT_VERBS, INCIDENT_REFUSALS)
     ticket_telling.connect()
     escalation_telling.connect()

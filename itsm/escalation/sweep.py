@@ -30,7 +30,7 @@ fires AS (
   ORDER BY o.instant, due.id ON CONFLICT DO NOTHING RETURNING 1),
 taken AS (
   UPDATE escalation_escalationrun r SET next_due_at = NULL, attempts = 0, last_error = ''
-  FROM due WHERE r.tenant_id = %(tenant)s AND r.id = due.id RETURNING 1)
+  WHERE r.tenant_id = %(tenant)s AND r.id = ANY (ARRAY(SELECT id FROM due)) RETURNING 1)
 SELECT (SELECT count(*) FROM taken), (SELECT count(*) FROM fires)
 """
 

@@ -59,23 +59,15 @@ def run(
 def once() -> float:
     """One round. Answers how long nothing will be due, at most a tick."""
     begun = time.monotonic()
-<<<<<<< HEAD
     complete = True
     for one in SWEEPS:
         done = one.claim.sweep()
-        complete &= done.complete
         if done.clocks:
             logger.info("%ss fired", one.claim.what, extra={"clocks": done.clocks, "fires": done.fires})
+        telling = time.monotonic()
         one.tell(_TELLING)
+        complete &= done.complete and time.monotonic() <= telling + _TELLING
     if not complete:
-=======
-    done = sweep()
-    if done.clocks:
-        logger.info("clocks fired", extra={"clocks": done.clocks, "fires": done.fires})
-    telling = time.monotonic()
-    tell_all(_TELLING)
-    if not done.complete or time.monotonic() > telling + _TELLING:
->>>>>>> main
         return 0.0
     left = TICK
     for one in SWEEPS:

@@ -137,13 +137,14 @@ class Claim:
         """One batch of a tenant: rows, fires, and rows that could not be fired."""
         try:
             with tenant(tenant_id):
-                return (*self._fire(tenant_id, now, limit), 0)
+                return (*self.fire(tenant_id, now, limit), 0)
         except DatabaseError:
             # One row may stand in the way of all others: each gets a transaction of its own.
             logger.exception("a batch of %ss failed; firing one by one", self.what, extra={"tenant_id": str(tenant_id)})
             return self._one_by_one(tenant_id, now, limit)
 
-    def _fire(self, tenant_id: UUID, now: datetime, limit: int, only: UUID | None = None) -> tuple[int, int]:
+    def fire(self, tenant_id: UUID, now: datetime, limit: int, only: UUID | None = None) -> tuple[int, int]:
+        """Claim rows of the tenant in force, at most ``limit``: how many, and how many fires they have."""
         values: dict[str, Any] = {"tenant": tenant_id, "now": now, "limit": limit, "only": only}
         with connection.cursor() as cursor:
             cursor.execute(self.statement.format(only="AND id = %(only)s" if only else ""), values)
@@ -161,7 +162,7 @@ class Claim:
         for row_id in waiting:
             try:
                 with tenant(tenant_id):
-                    one, its_fires = self._fire(tenant_id, now, 1, only=row_id)
+                    one, its_fires = self.fire(tenant_id, now, 1, only=row_id)
                 rows, fires = rows + one, fires + its_fires
             except DatabaseError as error:
                 failed += 1

@@ -117,6 +117,7 @@ while time.monotonic() < until:
     for child in children:
         says(child, "ready")
     for child in children:
+        assert child.stdin is not None
         child.stdin.write("go\n")
         child.stdin.flush()
     for child in children:
