@@ -73,6 +73,8 @@ NOT_PAGES = frozenset(
         "incidents/<number:number>/files/<uuid:file_id>/",
         "reports/incidents.csv",
         "tokens/<uuid:token_id>/revoke/",
+        "escalation/<number:number>/acknowledge/",
+        "escalation/<number:number>/start/",
         "oncall/calendars/<uuid:feed_id>/revoke/",
         "oncall/feeds/<slug:secret>.ics",
         "oncall/<uuid:schedule_id>/overrides/<uuid:override_id>/remove/",

@@ -20,6 +20,7 @@ from django.db import transaction
 from django.test import Client, override_settings
 
 from itsm.access.catalogue import GRANTABLE, PER_PROCESS
+from itsm.escalation.models import EscalationPolicy
 from itsm.oncall.models import OnCallOverride
 from itsm.tickets.commands import attach_file, link_tickets
 from itsm.tickets.commands.configuration import create_category, create_service
@@ -129,6 +130,7 @@ class Attacker:
         }
         self.keys["on-call-schedules"] = fill(desk, "Ours").pk
         with desk.inside():
+            self.keys["escalation-policies"] = EscalationPolicy.objects.get().pk
             self.ids["override"] = str(OnCallOverride.objects.get().pk)
         self.before = snapshot(desk)
         self.wrong: list[str] = []
