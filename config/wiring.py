@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
-from config.celery import wake_relay
+from config.celery import wake_relay, wake_sender
 from config.observe import shared
 from incidents import events as incident_events
 from incidents import provision as incident_provision
 from incidents import reactions
 from incidents import telling as incident_telling
+from incidents import topics as incident_topics
 from incidents.kind import INCIDENT
 from incidents.web.actions import REFUSALS as INCIDENT_REFUSALS
 from incidents.web.actions import VERBS as INCIDENT_VERBS
 from incidents.web.page import incident_pane
 from incidents.web.places import PLACES as INCIDENT_PLACES
+from itsm.access import actors, watching
 from itsm.access import events as access_events
-from itsm.access import watching
 from itsm.api import idempotency
 from itsm.escalation import events as escalation_events
 from itsm.escalation import fires as escalation_fires
@@ -28,6 +29,10 @@ from itsm.escalation import sweep as escalation_sweep
 from itsm.escalation import telling as escalation_telling
 from itsm.events.bus import Consumer, wiring
 from itsm.events.kinds import OF_THE_LOG, declare
+from itsm.notify import escalating, inbox, planning, sending, standard
+from itsm.notify import events as notify_events
+from itsm.notify import topics as notify_topics
+from itsm.notify.commands import forgetting
 from itsm.oncall import events as oncall_events
 from itsm.sla import events as sla_events
 from itsm.sla import fires as sla_fires
@@ -63,7 +68,8 @@ def connect() -> None:
     if wiring.consumers:
         return
     declare(*OF_THE_LOG, *access_events.KINDS, *ticket_events.KINDS, *incident_events.KINDS, *sla_events.KINDS)
-    declare(*oncall_events.KINDS, *escalation_events.KINDS)
+    declare(*notify_events.KINDS, *oncall_events.KINDS, *escalation_events.KINDS)
+    actors.count_unread(inbox.UNREAD)
     watching.connect(Watcher.objects)
     wiring.bare_tickets = chains.bare_tickets
     kinds.register(INCIDENT)
@@ -74,6 +80,9 @@ def connect() -> None:
     ticket_telling.connect()
     escalation_telling.connect()
     incident_telling.connect()
+    standard.connect()
+    incident_topics.connect()
+    escalating.connect()
     sla_telling.connect()
     # In the transaction of the change; clocks even in its statements.
     wiring.keep(sla_follow.follow)
@@ -87,6 +96,8 @@ def connect() -> None:
     wiring.subscribe(("ticket.texts_removed",), erasure.forget_copies)
     wiring.subscribe(("person.erased",), reactions.remove_imported_notes)
     wiring.subscribe(("person.erased", "texts.retired"), idempotency.forget_answers)
+    wiring.subscribe(("person.erased",), forgetting.forget_person)
+    wiring.subscribe(("ticket.texts_removed",), forgetting.forget_texts)
     # After it, at least once.
     # The events of a kind of ticket begin with its key.
     of_tickets = ("ticket.", *(f"{key}." for key in kinds.KINDS))
@@ -100,6 +111,11 @@ def connect() -> None:
             outside=True,
         )
     )
+    # Last: it hears whatever some topic hears, and all that webhooks may tell.
+    heard = tuple(dict.fromkeys((*of_tickets, "escalation.", *notify_topics.kinds())))
+    wiring.consume(Consumer("notify.plan", heard, planning.plan))
+    planning.wake_sender.append(wake_sender)
+    sending.counted.append(shared.dispatched)
     # What the sweeper's loop does in each round: clocks, then what they start.
     loop.SWEEPS[:] = [
         loop.Sweep(sla_sweep.CLOCKS, sla_fires.tell_all),

@@ -12,6 +12,7 @@ from django.urls import URLResolver, get_resolver
 
 from itsm.access.models import ApiToken
 from itsm.escalation.models import EscalationPolicy
+from itsm.notify.models import Notification
 from itsm.oncall.models import OnCallFeed, OnCallOverride, OnCallSchedule
 from itsm.tenancy.models import Organisation
 from itsm.tickets.models import Attachment, Category, Service, TicketLink
@@ -62,6 +63,7 @@ def first(model: Any) -> str:
 def subject_of(route: Route, ticket: Any) -> Callable[[str], str]:
     """How to fill each parameter of a route with something that is really there. Call it inside the tenant."""
     keys = {
+        "api/v1/me/notifications/": lambda: first(Notification),
         "api/v1/incidents/": lambda: str(ticket.pk),
         "api/v1/tokens/": lambda: first(ApiToken),
         "api/v1/teams/": lambda: first(apps.get_model("tenancy", "Team")),
@@ -83,6 +85,10 @@ def subject_of(route: Route, ticket: Any) -> Callable[[str], str]:
                 return first(TicketLink)
             case "file" | "file_id":
                 return first(Attachment)
+            case "notification_id":
+                return first(Notification)
+            case "token":
+                return "nobody-s"
             case "schedule_id":
                 return first(OnCallSchedule)
             case "override" | "override_id":

@@ -106,6 +106,9 @@ _TABLE = """
     oncall.swap                   - A A A A - A A
     settings.read                 - A A A A A A A
     settings.manage               - - - - A - - A
+    notification.read             A A A A A A A -
+    notification.update           A A A A A A A -
+    notification.manage           - - - - A - - -
     token.create                  A A A A A A - A
     token.manage                  - - - - A - - A
 """
@@ -138,6 +141,8 @@ SCOPES: Final[dict[str, frozenset[str]]] = {
     ),
     "events:read": frozenset({"event.read", "audit.read"}),
     "reports:read": frozenset({"report.read"}),
+    "notifications:read": frozenset({"notification.read"}),
+    "notifications:write": frozenset({"notification.update"}),
     "oncall:read": frozenset({"oncall.read"}),
     "oncall:write": frozenset({"oncall.manage", "oncall.swap"}),
     "directory:read": frozenset(

@@ -10,6 +10,12 @@ from itsm.api.views.directory import DIRECTORY
 from itsm.api.views.document import docs, schema
 from itsm.api.views.escalation import PoliciesView, PolicyView
 from itsm.api.views.events import EventsView
+from itsm.api.views.notifications import (
+    NotificationsView,
+    PreferencesView,
+    ReadAllNotificationsView,
+    ReadNotificationView,
+)
 from itsm.api.views.nowhere import NowhereView
 from itsm.api.views.oncall import (
     ImportView,
@@ -24,6 +30,10 @@ from itsm.api.views.oncall import (
 urlpatterns: list[URLPattern] = [
     *route("events/", EventsView, "events"),
     *route("me/", MeView, "me"),
+    *route("me/notifications/", NotificationsView, "notifications"),
+    *route("me/notifications/read/", ReadAllNotificationsView, "notifications-read-all"),
+    *route("me/notifications/<str:key>/read/", ReadNotificationView, "notification-read"),
+    *route("me/notification-preferences/", PreferencesView, "notification-preferences"),
     *route("tokens/", TokensView, "tokens"),
     *route("tokens/<str:key>/", TokenView, "token"),
     *(

@@ -23,6 +23,8 @@ from itsm.escalation.commands import acknowledge_escalation, create_policy, star
 from itsm.escalation.models import EscalationPolicy
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Forbidden, Invalid, NotFound
+from itsm.notify.commands.preferences import update_preferences
+from itsm.notify.commands.templates import set_template
 from itsm.oncall.commands import create_schedule
 from itsm.tickets.commands import (
     assign_ticket,
@@ -117,6 +119,10 @@ ALONE: dict[str, Callable[[Stage], Any]] = {
     "incident.create": lambda s: commands.open_incident(actor=s.actor, title="x"),
     "incident.create_for_others": lambda s: commands.open_incident(
         actor=s.actor, title="x", requester_id=s.desk.people["colleague"].pk
+    ),
+    "notification.update": lambda s: update_preferences(actor=s.actor, digest="daily"),
+    "notification.manage": lambda s: set_template(
+        actor=s.actor, key="reply", language="en", subject="{ticket.number}", text="x"
     ),
     "team.manage": lambda s: create_team(actor=s.actor, name="New team"),
     "person.manage": lambda s: create_person(actor=s.actor, name="New person"),

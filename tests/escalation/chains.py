@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from itsm.escalation.commands import create_policy, start_escalation
@@ -79,3 +79,12 @@ def fires(desk: Desk) -> list[tuple[int, int, int, str]]:
     with desk.inside():
         rows = EscalationFire.objects.order_by("id")
         return [(row.generation, row.loop, row.step, row.outcome) for row in rows]
+
+
+def fill(desk: Desk) -> None:
+    """A row of every table: a run with a step that was taken."""
+    with desk.inside():
+        standing = EscalationPolicy.objects.get(name=NAME)
+    start(desk, desk.incident(), standing, by="agent")
+    RUNS.sweep(clock.now() + timedelta(minutes=1))
+    STEPS.tell_all()

@@ -12,7 +12,7 @@ from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import yaml
@@ -21,8 +21,10 @@ from django.test import Client, override_settings
 
 from itsm.access.catalogue import GRANTABLE, PER_PROCESS
 from itsm.escalation.models import EscalationPolicy
+from itsm.events.relay import relay
+from itsm.notify.models import Notification
 from itsm.oncall.models import OnCallOverride
-from itsm.tickets.commands import attach_file, link_tickets
+from itsm.tickets.commands import attach_file, comment_on_ticket, link_tickets
 from itsm.tickets.commands.configuration import create_category, create_service
 from tests.api.caller import problem
 from tests.factories import Desk
@@ -123,6 +125,7 @@ class Attacker:
         self.foreign_ticket = theirs.pk
         self.keys = {
             "incidents": self.ticket.pk,
+            "me": self.told(),
             "teams": desk.teams["network"].pk,
             "users": desk.people["agent"].pk,
             "services": create_service(actor=actor, name="Ours").pk,
@@ -137,6 +140,13 @@ class Attacker:
         self.asked = self.sent = 0
         #: Every request, or every ``share``-th from ``first`` on.
         self.first, self.share = 0, 1
+
+    def told(self) -> UUID:
+        """A notification in the attacker's own inbox."""
+        comment_on_ticket(actor=self.desk.actor("agent"), ticket_id=self.ticket.pk, body="@everything look")
+        relay(self.desk.tenant.pk)
+        with self.desk.inside():
+            return UUID(str(Notification.objects.values_list("pk", flat=True).get(topic="mention")))
 
     def address(self, operation: Operation, **parts: str) -> str:
         folder = operation.path.split("/")[3]
