@@ -100,12 +100,22 @@ class Performer:
     def _declare_major(self, action: Action, ticket: Ticket) -> dict[str, Any]:
         if majors.declare(self.actor, ticket.pk, self.cause):
             return {"outcome": "done"}
-        self._emit("escalation.major_requested")
+        with unit_of_work(self.actor, cause=self.cause) as work:
+            locked = lock_ticket(self.actor, ticket.pk)
+            work.emit("escalation.major_requested", locked, run=self.run.pk, policy=self.run.policy_id, step=self.step)
         return {"outcome": "requested"}
 
     def _webhook(self, action: Action, ticket: Ticket) -> dict[str, Any]:
-        self._emit("escalation.webhook", name=action.values["name"])
-        return {"outcome": "done", "name": action.values["name"]}
+        with unit_of_work(self.actor, cause=self.cause) as work:
+            work.emit(
+                "escalation.webhook",
+                lock_ticket(self.actor, ticket.pk),
+                run=self.run.pk,
+                policy=self.run.policy_id,
+                step=self.step,
+                hook=action.values["name"],
+            )
+        return {"outcome": "done", "hook": action.values["name"]}
 
     def _comment(self, action: Action, ticket: Ticket) -> dict[str, Any]:
         comment_on_ticket(
@@ -125,11 +135,6 @@ class Performer:
             policy = EscalationPolicy.objects.filter(pk=policy_id).first()
             started = None if policy is None else begin_run(work, locked, policy, key=key, trigger="policy")
         return {"outcome": "done" if started else "unchanged", "policy": policy_id}
-
-    def _emit(self, kind: str, **payload: Any) -> None:
-        with unit_of_work(self.actor, cause=self.cause) as work:
-            ticket = lock_ticket(self.actor, self.run.ticket_id)
-            work.emit(kind, ticket, run=self.run.pk, policy=self.run.policy_id, step=self.step, **payload)
 
 
 def _cell(tenant_id: UUID, ticket: Ticket, wanted: int) -> tuple[int, int] | None:

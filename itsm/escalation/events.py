@@ -17,8 +17,8 @@ KINDS = (
     # The acknowledgement ran out and the ticket is still open.
     kind("escalation.restarted", "run policy generation", quiet=True),
     kind("escalation.cancelled", "run policy reason", quiet=True),
-    # What another system shall hear: ``name`` is the policy's word for it.
-    kind("escalation.webhook", "run policy step name", quiet=True),
+    # What another system shall hear: ``hook`` is the policy's word for it.
+    kind("escalation.webhook", "run policy step hook", quiet=True),
     kind("escalation.major_requested", "run policy step", quiet=True),
     # Nobody who may read the ticket could be told. It belongs to no ticket, so that those who run the desk may read it.
     kind("escalation.unanswered", "subject run policy step recipients"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -74,7 +73,6 @@ def begin_run(
         started_by_id=work.actor.person_id,
     )
     arm(run, steps, work.now + timedelta(seconds=steps.start_delay))
-    payload: dict[str, Any] = {name: value for name, value in (("metric", metric), ("threshold", threshold)) if value}
     event = work.emit(
         "escalation.started",
         ticket,
@@ -82,7 +80,8 @@ def begin_run(
         policy=policy.pk,
         policy_version=version.version,
         trigger=trigger,
-        **payload,
+        metric=metric,
+        threshold=threshold,
     )
     run.event_id = event.pk
     work.add(run)
@@ -106,10 +105,12 @@ def acknowledge_run(work: UnitOfWork, ticket: Ticket, run: EscalationRun, reason
     run.state, run.reason = RunState.ACKNOWLEDGED, reason
     run.generation += 1
     run.acknowledged_at, run.acknowledged_by_id = work.now, work.actor.person_id
-    until = None if steps.ack_timeout is None else work.now + timedelta(seconds=steps.ack_timeout)
+    # Whoever answers when it has ended is written down; it does not begin again by that.
+    lasts = steps.ack_timeout is not None and run.ended_at is None
+    until = work.now + timedelta(seconds=steps.ack_timeout or 0) if lasts else None
     wait_for(run, until)
     if until is None:
-        run.ended_at = work.now
+        run.ended_at = run.ended_at or work.now
     work.changed(run, *FIELDS)
     work.emit(
         "escalation.acknowledged",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import OuterRef, Subquery
@@ -15,6 +15,7 @@ from itsm.escalation.runs import begin_run
 from itsm.escalation.steps import Steps
 from itsm.events.models import Event
 from itsm.events.write import UnitOfWork, unit_of_work
+from itsm.kernel import clock
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Invalid, TooManyCauses
 from itsm.sla.book import facets_of
@@ -23,6 +24,8 @@ from itsm.tickets.models import OPEN_CATEGORIES, Ticket
 
 logger = logging.getLogger(__name__)
 
+#: What happened longer ago and is only delivered now (a seed, a very long outage) calls nobody any more.
+HISTORY = timedelta(days=1)
 #: Jobs of the product that write what happened elsewhere, long ago.
 _SILENT_JOBS = frozenset({"import"})
 
@@ -53,6 +56,8 @@ def _is_history(event: Event) -> bool:
 def start_for_event(event: Event) -> None:
     """Consumer: something happened to a ticket. Idempotent: the event is the key of the run."""
     if event.ticket_id is None or event.actor_label in _SILENT_JOBS or event.kind.endswith(".imported"):
+        return
+    if clock.now() - event.occurred_at > HISTORY:
         return
     hearing = [
         (policy, steps, heard)

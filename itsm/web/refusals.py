@@ -90,6 +90,21 @@ _OTHER: dict[str, str] = {
     "unknown_value": gettext_noop("This is none of the values that can be chosen here."),
     "unknown_zone": gettext_noop("Choose a time zone such as Europe/Berlin."),
     "yourself": gettext_noop("You cannot do this to yourself. Ask another admin."),
+    "already_running": gettext_noop("This policy runs for this ticket already."),
+    "bad_code": gettext_noop("Write a short code of small letters, digits, dots and hyphens."),
+    "bad_span": gettext_noop("Write a time as 15m, 1h30m or 45s, at most 31 days."),
+    "bad_step": gettext_noop("A step is an object with “do” and perhaps “after” and “if”."),
+    "bad_threshold": gettext_noop("Write a share such as 75%, a time before such as -30m, or “breached”."),
+    "bad_trigger": gettext_noop("A trigger has either “sla” or “event”, and perhaps “when”."),
+    "bad_window": gettext_noop("Write two different times of the day, such as 08:30 and 17:30."),
+    "not_a_boolean": gettext_noop("This is true or false."),
+    "not_a_list": gettext_noop("This is a list, and not too long a one."),
+    "not_an_object": gettext_noop("This is an object of names and values."),
+    "policy_loop": gettext_noop("These policies would start each other in a circle."),
+    "unknown_action": gettext_noop("There is no such action."),
+    "unknown_event": gettext_noop("There is no such kind of event of tickets."),
+    "unknown_member": gettext_noop("There is no such name here."),
+    "unknown_metric": gettext_noop("There is no such metric."),
 }
 #: The same for those that name values, where the command handed them over.
 _EXACT: dict[str, str] = {

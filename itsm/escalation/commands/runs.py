@@ -38,15 +38,18 @@ def start_escalation(*, actor: Actor, ticket_id: UUID, policy_id: UUID) -> Escal
 def acknowledge_escalation(*, actor: Actor, ticket_id: UUID, run_id: UUID | None = None) -> list[EscalationRun]:
     """Somebody is on it: stop the running escalations of a ticket (or this one of them), in one transaction.
 
-    What does not run any more stays as it is, so saying it twice is saying it once. Answers the runs that it stopped. Raises
-    NotFound for a run that is not the ticket's.
+    What does not run any more stays as it is, so saying it twice is saying it once; of one that nobody had answered it is written
+    down, when it is named. Answers the runs that it changed. Raises NotFound for a run that is not the ticket's.
     """
     with unit_of_work(actor) as work:
         ticket = lock_ticket(actor, ticket_id)
-        if run_id is not None and not EscalationRun.objects.filter(pk=run_id, ticket_id=ticket.pk).exists():
+        named = EscalationRun.objects.select_for_update(no_key=True).filter(pk=run_id, ticket_id=ticket.pk).first()
+        if run_id is not None and named is None:
             raise NotFound
         authorize(actor, "escalation.acknowledge", ticket)
         runs = [run for run in open_runs(ticket.pk) if run.state == RunState.RUNNING and run_id in (None, run.pk)]
+        if named is not None and named.state == RunState.EXHAUSTED:
+            runs = [named]
         for run in runs:
             acknowledge_run(work, ticket, run, "acknowledged")
     return runs

@@ -17,8 +17,10 @@ from itsm.escalation.models import EscalationPolicy
 from itsm.escalation.provision import terms
 from itsm.escalation.runs import current_version
 from itsm.kernel.actor import Actor
+from itsm.kernel.errors import FieldProblem
 from itsm.web.admin.base import CommandAdmin, CommandModelForm
 from itsm.web.admin.sites import site
+from itsm.web.refusals import problem_text
 
 _TERMS_MAX = 50_000
 
@@ -46,6 +48,12 @@ class EscalationPolicyForm(CommandModelForm):
             return json.loads(self.cleaned_data["terms"])
         except (ValueError, RecursionError) as error:
             raise ValidationError(_("This is no JSON: %(reason)s") % {"reason": str(error)[:200]}) from error
+
+    def said(self, problem: FieldProblem) -> str:
+        """With the place in the JSON: ``steps/0/after``."""
+        place = problem.pointer.removeprefix("/terms/")
+        text = problem_text(problem)
+        return text if place == problem.pointer else f"{place}: {text}"
 
 
 @admin.register(EscalationPolicy, site=site)
