@@ -61,7 +61,8 @@ def update_policy(
         policy = find_policy(actor, policy_id, lock=True)
         authorize(actor, "escalation.manage")
         changed: list[str] = []
-        told: dict[str, Any] = {}
+        version: int | None = None
+        cancelled: int | None = None
         if clean is not UNSET and clean != policy.name:
             _refuse_taken(actor, clean, but=policy.pk)
             policy.name = clean
@@ -70,8 +71,8 @@ def update_policy(
         if steps is not None and (newest is None or newest.terms != terms):
             _refuse_unknown(actor, steps)
             _refuse_circle(actor, policy, steps)
-            told["version"] = newest.version + 1 if newest else 1
-            _write_version(work, policy, told["version"], terms)
+            version = newest.version + 1 if newest else 1
+            _write_version(work, policy, version, terms)
             changed.append("terms")
         if active is not UNSET and active != policy.is_active:
             if active and steps is None and newest is not None:
@@ -79,12 +80,18 @@ def update_policy(
             policy.is_active = active
             changed.append("is_active")
             if not active:
-                told["cancelled"] = clear_policy(work, policy, "policy_inactive")
+                cancelled = clear_policy(work, policy, "policy_inactive")
         rows = [field for field in changed if field != "terms"]
         if rows:
             work.changed(policy, *rows)
         if changed:
-            work.emit("escalation.policy_changed", policy=policy.pk, fields=sorted(changed), **told)
+            work.emit(
+                "escalation.policy_changed",
+                policy=policy.pk,
+                fields=sorted(changed),
+                version=version,
+                cancelled=cancelled,
+            )
     return policy
 
 
