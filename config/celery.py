@@ -85,6 +85,11 @@ app.conf.update(
             "schedule": 3600.0,
             "options": {"expires": 3600},
         },
+        "sla_recompute": {
+            "task": "itsm.sla.tasks.recompute_clocks",
+            "schedule": 60.0,
+            "options": {"expires": 60},
+        },
         "prune": {"task": "itsm.events.tasks.prune_all", "schedule": 3600.0, "options": {"expires": 3600}},
         "prune_idempotency_keys": {
             "task": "itsm.api.tasks.prune_idempotency_keys",

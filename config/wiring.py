@@ -29,11 +29,13 @@ from itsm.escalation import sweep as escalation_sweep
 from itsm.escalation import telling as escalation_telling
 from itsm.events.bus import Consumer, wiring
 from itsm.events.kinds import OF_THE_LOG, declare
+from itsm.notify import clocks as sla_topics
 from itsm.notify import escalating, inbox, planning, sending, standard
 from itsm.notify import events as notify_events
 from itsm.notify import topics as notify_topics
 from itsm.notify.commands import forgetting
 from itsm.oncall import events as oncall_events
+from itsm.sla import aftermath as sla_aftermath
 from itsm.sla import events as sla_events
 from itsm.sla import fires as sla_fires
 from itsm.sla import follow as sla_follow
@@ -81,6 +83,7 @@ def connect() -> None:
     escalation_telling.connect()
     incident_telling.connect()
     standard.connect()
+    sla_topics.connect()
     incident_topics.connect()
     escalating.connect()
     sla_telling.connect()
@@ -116,6 +119,14 @@ def connect() -> None:
     wiring.consume(Consumer("notify.plan", heard, planning.plan))
     planning.wake_sender.append(wake_sender)
     sending.counted.append(shared.dispatched)
+    wiring.consume(
+        Consumer(
+            "sla.recompute",
+            ("sla.calendar_changed", "sla.policy_created", "sla.policy_changed", "sla.policies_ordered"),
+            sla_aftermath.follow_change,
+            outside=True,
+        )
+    )
     # What the sweeper's loop does in each round: clocks, then what they start.
     loop.SWEEPS[:] = [
         loop.Sweep(sla_sweep.CLOCKS, sla_fires.tell_all),

@@ -14,6 +14,7 @@ from itsm.access.models import ApiToken
 from itsm.escalation.models import EscalationPolicy
 from itsm.notify.models import Notification
 from itsm.oncall.models import OnCallFeed, OnCallOverride, OnCallSchedule
+from itsm.sla.models import SlaCalendar, SlaPolicy
 from itsm.tenancy.models import Organisation
 from itsm.tickets.models import Attachment, Category, Service, TicketLink
 
@@ -69,6 +70,8 @@ def subject_of(route: Route, ticket: Any) -> Callable[[str], str]:
         "api/v1/teams/": lambda: first(apps.get_model("tenancy", "Team")),
         "api/v1/users/": lambda: str(ticket.requester_id),
         "api/v1/organisations/": lambda: first(Organisation),
+        "api/v1/sla-calendars/": lambda: first(SlaCalendar),
+        "api/v1/sla-policies/": lambda: first(SlaPolicy),
         "api/v1/services/": lambda: first(Service),
         "api/v1/categories/": lambda: first(Category),
         "api/v1/escalation-policies/": lambda: first(EscalationPolicy),

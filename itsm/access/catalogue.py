@@ -109,6 +109,8 @@ _TABLE = """
     notification.read             A A A A A A A -
     notification.update           A A A A A A A -
     notification.manage           - - - - A - - -
+    sla.read                      - A A A A A A A
+    sla.manage                    - - - A A - A A
     token.create                  A A A A A A - A
     token.manage                  - - - - A - - A
 """
@@ -145,6 +147,8 @@ SCOPES: Final[dict[str, frozenset[str]]] = {
     "notifications:write": frozenset({"notification.update"}),
     "oncall:read": frozenset({"oncall.read"}),
     "oncall:write": frozenset({"oncall.manage", "oncall.swap"}),
+    "sla:read": frozenset({"sla.read"}),
+    "sla:write": frozenset({"sla.manage"}),
     "directory:read": frozenset(
         {"team.read", "person.read", "service.read", "category.read", "settings.read", "escalation.read"}
     ),

@@ -26,6 +26,8 @@ from itsm.api.views.oncall import (
     ScheduleView,
     ShiftsView,
 )
+from itsm.api.views.sla_calendars import CALENDARS
+from itsm.api.views.sla_policies import POLICIES
 
 urlpatterns: list[URLPattern] = [
     *route("events/", EventsView, "events"),
@@ -50,6 +52,11 @@ urlpatterns: list[URLPattern] = [
     *route("on-call-schedules/<str:key>/import/", ImportView, "on-call-import"),
     *route("escalation-policies/", PoliciesView, "escalation-policies"),
     *route("escalation-policies/<str:key>/", PolicyView, "escalation-policy"),
+    *(
+        pattern
+        for address, view in (*CALENDARS.items(), *POLICIES.items())
+        for pattern in route(f"{address}/", view, address.replace("/<str:key>", "-one").replace("/", "-"))
+    ),
     path("schema/", schema, name="api-schema"),
     path("schema", schema),
     path("docs/", docs, name="api-docs"),

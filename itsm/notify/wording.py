@@ -36,33 +36,34 @@ def add(key: str, **languages: Words) -> None:
     DEFAULTS[key] = languages
 
 
-def _add_subject(key: str, en: str, de: str) -> None:
+def add_subject(key: str, en: str, de: str) -> None:
+    """The same for a topic whose text is the common one and whose subject says what it is about."""
     add(key, en=Words(en, _BODY + _EN), de=Words(de, _BODY + _DE))
 
 
-_add_subject(COMMON, "{ticket.number} {ticket.title}", "{ticket.number} {ticket.title}")
-_add_subject(
+add_subject(COMMON, "{ticket.number} {ticket.title}", "{ticket.number} {ticket.title}")
+add_subject(
     "mention",
     "{event.who} mentions you: {ticket.number} {ticket.title}",
     "{event.who} erwähnt Sie: {ticket.number} {ticket.title}",
 )
-_add_subject(
+add_subject(
     "assigned_me",
     "Assigned to you: {ticket.number} {ticket.title}",
     "Ihnen zugewiesen: {ticket.number} {ticket.title}",
 )
-_add_subject(
+add_subject(
     "assigned_team",
     "For {ticket.team}: {ticket.number} {ticket.title}",
     "Für {ticket.team}: {ticket.number} {ticket.title}",
 )
-_add_subject("reply", "Re: {ticket.number} {ticket.title}", "Re: {ticket.number} {ticket.title}")
-_add_subject("comment", "Re: {ticket.number} {ticket.title}", "Re: {ticket.number} {ticket.title}")
-_add_subject("resolved", "Resolved: {ticket.number} {ticket.title}", "Gelöst: {ticket.number} {ticket.title}")
-_add_subject("reopened", "Reopened: {ticket.number} {ticket.title}", "Wieder geöffnet: {ticket.number} {ticket.title}")
-_add_subject("closed", "Closed: {ticket.number} {ticket.title}", "Geschlossen: {ticket.number} {ticket.title}")
-_add_subject("canceled", "Canceled: {ticket.number} {ticket.title}", "Abgebrochen: {ticket.number} {ticket.title}")
-_add_subject("merged", "Merged: {ticket.number} {ticket.title}", "Zusammengeführt: {ticket.number} {ticket.title}")
+add_subject("reply", "Re: {ticket.number} {ticket.title}", "Re: {ticket.number} {ticket.title}")
+add_subject("comment", "Re: {ticket.number} {ticket.title}", "Re: {ticket.number} {ticket.title}")
+add_subject("resolved", "Resolved: {ticket.number} {ticket.title}", "Gelöst: {ticket.number} {ticket.title}")
+add_subject("reopened", "Reopened: {ticket.number} {ticket.title}", "Wieder geöffnet: {ticket.number} {ticket.title}")
+add_subject("closed", "Closed: {ticket.number} {ticket.title}", "Geschlossen: {ticket.number} {ticket.title}")
+add_subject("canceled", "Canceled: {ticket.number} {ticket.title}", "Abgebrochen: {ticket.number} {ticket.title}")
+add_subject("merged", "Merged: {ticket.number} {ticket.title}", "Zusammengeführt: {ticket.number} {ticket.title}")
 add(
     "webhook_disabled",
     en=Words(

@@ -26,6 +26,7 @@ from itsm.kernel.errors import Forbidden, Invalid, NotFound
 from itsm.notify.commands.preferences import update_preferences
 from itsm.notify.commands.templates import set_template
 from itsm.oncall.commands import create_schedule
+from itsm.sla.commands import create_calendar
 from itsm.tickets.commands import (
     assign_ticket,
     attach_file,
@@ -133,6 +134,7 @@ ALONE: dict[str, Callable[[Stage], Any]] = {
         actor=s.actor, name="New", terms={"steps": [{"do": [{"action": "notify_team"}]}]}
     ),
     "oncall.manage": lambda s: create_schedule(actor=s.actor, name="New schedule"),
+    "sla.manage": lambda s: create_calendar(actor=s.actor, name="New hours", hours={"timezone": "UTC", "always": True}),
     "text.retire": lambda s: retire_texts(actor=s.actor),
 }
 

@@ -24,6 +24,8 @@ from itsm.escalation.models import EscalationPolicy
 from itsm.events.relay import relay
 from itsm.notify.models import Notification
 from itsm.oncall.models import OnCallOverride
+from itsm.sla.commands import create_calendar
+from itsm.sla.models import SlaPolicy
 from itsm.tickets.commands import attach_file, comment_on_ticket, link_tickets
 from itsm.tickets.commands.configuration import create_category, create_service
 from tests.api.caller import problem
@@ -33,6 +35,7 @@ from tests.oncall.schedules import fill
 from tests.snapshot import changes, snapshot
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "openapi.yaml"
+HOURS = {"timezone": "UTC", "weekly": {"mon": [["09:00", "17:00"]]}}
 METHODS = ("get", "post", "patch", "put", "delete")
 
 
@@ -80,6 +83,12 @@ def example(name: str, about: dict[str, Any], ids: dict[str, str]) -> Any:
     if "enum" in about:
         return about["enum"][0]
     kind = about.get("type")
+    if name in {"hours", "terms"}:
+        return (
+            HOURS
+            if name == "hours"
+            else {"calendar": ids["calendar"], "targets": [{"target": "4h", "when": {"priority": [1]}}]}
+        )
     if kind == "array" or kind == ["array", "null"]:
         return [example(name, resolved(about["items"]), ids)]
     if about.get("format") == "date-time":
@@ -130,11 +139,15 @@ class Attacker:
             "users": desk.people["agent"].pk,
             "services": create_service(actor=actor, name="Ours").pk,
             "categories": create_category(actor=actor, name="Ours").pk,
+            "sla-calendars": create_calendar(actor=actor, name="Ours", hours=HOURS).pk,
         }
         self.keys["on-call-schedules"] = fill(desk, "Ours").pk
         with desk.inside():
             self.keys["escalation-policies"] = EscalationPolicy.objects.get().pk
             self.ids["override"] = str(OnCallOverride.objects.get().pk)
+        self.ids["calendar"] = str(self.keys["sla-calendars"])
+        with desk.inside():
+            self.keys["sla-policies"] = SlaPolicy.objects.get(name="Resolution").pk
         self.before = snapshot(desk)
         self.wrong: list[str] = []
         self.asked = self.sent = 0

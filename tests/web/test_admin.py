@@ -32,6 +32,8 @@ MODELS = (
     "escalation/escalationpolicy",
     "oncall/oncallschedule",
     "oncall/oncalllayer",
+    "sla/slacalendar",
+    "sla/slapolicy",
     "events/event",
 )
 AUDITED = {"tenancy/membership", "access/rolegrant", "access/apitoken", "events/event"}

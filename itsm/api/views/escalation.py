@@ -33,7 +33,7 @@ class TermsField(serializers.JSONField):
     """What a policy says. Its members are told in the guides; the command names each place that cannot be used."""
 
 
-class NewPolicy(Shape):
+class NewEscalationPolicy(Shape):
     """A policy: ``terms`` holds triggers, steps, passes and what happens at the end."""
 
     name = Text(max_length=120)
@@ -41,7 +41,7 @@ class NewPolicy(Shape):
     is_active = serializers.BooleanField(required=False)
 
 
-class PolicyChange(Shape):
+class EscalationPolicyChange(Shape):
     """What changes; what is left out stays. Other ``terms`` are a new version, for runs that start from now on."""
 
     name = Text(max_length=120, required=False)
@@ -71,7 +71,7 @@ class Acknowledgement(Shape):
     run = Reference(required=False)
 
 
-class _PolicyNamed(Named):
+class _EscalationPolicyNamed(Named):
     """A policy, and the version of it under which the run goes on."""
 
     version = serializers.IntegerField()
@@ -96,7 +96,7 @@ class EscalationOut(Outgoing):
     """One policy at work for one ticket. An acknowledged one asks again at ``next_due_at``, when that is not null."""
 
     id = serializers.UUIDField()
-    policy = _PolicyNamed()
+    policy = _EscalationPolicyNamed()
     state = serializers.ChoiceField(choices=RunState.values)
     reason = serializers.CharField()
     loop = serializers.IntegerField()
@@ -192,12 +192,12 @@ class PoliciesView(ApiView):
         "escalation_policies_create",
         "Add an escalation policy",
         tag=_TAG,
-        body=NewPolicy,
+        body=NewEscalationPolicy,
         answer=EscalationPolicyOut,
         status=201,
     )
     def post(self, request: Request) -> Response:
-        data = self.body(NewPolicy)
+        data = self.body(NewEscalationPolicy)
         made = commands.create_policy(
             actor=self.actor, name=data["name"], terms=data["terms"], active=data.get("is_active", True)
         )
@@ -224,11 +224,11 @@ class PolicyView(ApiView):
         "escalation_policies_update",
         "Change an escalation policy",
         tag=_TAG,
-        body=PolicyChange,
+        body=EscalationPolicyChange,
         answer=EscalationPolicyOut,
     )
     def patch(self, request: Request, key: str) -> Response:
-        data = self.body(PolicyChange)
+        data = self.body(EscalationPolicyChange)
         fields = {("active" if name == "is_active" else name): value for name, value in data.items()}
         return Response(_policy(commands.update_policy(actor=self.actor, policy_id=plain_id(key), **fields)))
 

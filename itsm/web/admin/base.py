@@ -54,7 +54,7 @@ class CommandModelForm(_Form):
         return data
 
     def said(self, problem: FieldProblem) -> str:
-        """One problem, for whoever reads the form."""
+        """A problem with one input, for whoever reads the form."""
         return problem_text(problem)
 
 
