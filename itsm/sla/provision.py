@@ -20,7 +20,12 @@ _NAMES = {Metric.RESPONSE: "Response", Metric.RESOLUTION: "Resolution"}
 
 
 def provision(tenant_id: UUID) -> None:
-    """Two calendars in the desk's zone, and targets for response and resolution by priority. Safe to repeat."""
+    """Two calendars in the desk's zone, and targets for response and resolution by priority.
+
+    Safe to repeat: a desk that has calendars has made them its own, by whatever names.
+    """
+    if SlaCalendar.objects.filter(tenant_id=tenant_id).exists():
+        return
     calendars = {
         ALWAYS: _calendar(tenant_id, ALWAYS, {"always": True}),
         OFFICE: _calendar(tenant_id, OFFICE, {"weekly": _OFFICE_HOURS}),
