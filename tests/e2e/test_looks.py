@@ -85,6 +85,8 @@ NOT_PAGES = frozenset(
         "reports/incidents.csv",
         "reports/service-levels.csv",
         "tokens/<uuid:token_id>/revoke/",
+        "escalation/<number:number>/acknowledge/",
+        "escalation/<number:number>/start/",
         "inbox/read/",
         "inbox/<uuid:notification_id>/",
         "oncall/calendars/<uuid:feed_id>/revoke/",

@@ -20,6 +20,7 @@ from django.db import transaction
 from django.test import Client, override_settings
 
 from itsm.access.catalogue import GRANTABLE, PER_PROCESS
+from itsm.escalation.models import EscalationPolicy
 from itsm.events.relay import relay
 from itsm.notify.models import Notification
 from itsm.oncall.models import OnCallOverride
@@ -142,6 +143,7 @@ class Attacker:
         }
         self.keys["on-call-schedules"] = fill(desk, "Ours").pk
         with desk.inside():
+            self.keys["escalation-policies"] = EscalationPolicy.objects.get().pk
             self.ids["override"] = str(OnCallOverride.objects.get().pk)
         self.ids["calendar"] = str(self.keys["sla-calendars"])
         with desk.inside():

@@ -22,6 +22,7 @@ from itsm.tenancy.reconciler import references, tenant_models
 from itsm.tickets.commands import attach_file, comment_on_ticket, link_tickets, watch_ticket
 from itsm.tickets.models import Service
 from tests.committed import CommittedDatabase
+from tests.escalation import chains
 from tests.factories import Desk, make_desk
 from tests.oncall import schedules
 
@@ -45,6 +46,7 @@ def fill(desk: Desk) -> Desk:
     merge_incident(actor=agent, ticket_id=second.pk, into_id=first.pk)
     desk.token("agent")
     schedules.fill(desk, "Network")
+    chains.fill(desk)
     relay(desk.tenant.pk)
     with desk.inside():
         for model in [Organisation, Service, *MODELS]:
