@@ -97,8 +97,6 @@ def test_what_waits_too_late_stays_too_late(acme: Desk, work: dict[str, Ticket],
 
 
 def test_other_hours_do_not_heal_it(acme: Desk, work: dict[str, Ticket]) -> None:
-    with at(1, 9, 10):
-        hold_incident(actor=acme.actor("agent"), ticket_id=work["P3"].pk, hold_reason="awaiting_vendor", comment="?")
     with at(5, 9):
         hold_incident(actor=acme.actor("agent"), ticket_id=work["P3"].pk, hold_reason="awaiting_caller", comment="?")
         before = due_at(acme, work["P3"])
