@@ -45,7 +45,6 @@ WRITES_ROWS = {
     "itsm/events/delivery.py": "how far the handing over of events is",
     "itsm/events/relay.py": "the order and the seals of events",
     "itsm/sla/provision.py": "what a new tenant is promised",
-    "itsm/sla/history.py": "clocks of recorded history, in bulk",
     "itsm/sla/fires.py": "which fires were told to their tickets",
     "itsm/tickets/files.py": "contents, and where they are kept",
     "itsm/notify/planning.py": "who shall be told of an event",
