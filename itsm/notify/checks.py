@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from itsm.access.actors import actor_of_person
 from itsm.access.decide import visible_to
 from itsm.events.models import Event
 from itsm.kernel import clock
@@ -14,6 +13,7 @@ from itsm.notify import ledger, letters, mail
 from itsm.notify.letters import Letter, Told
 from itsm.notify.models import Channel, Dispatch, Status, Urgency
 from itsm.notify.planning import may_read
+from itsm.notify.readers import reader_of
 from itsm.notify.topics import TOPICS, Topic
 from itsm.notify.wishes import Wishes, wishes_of_person
 from itsm.tenancy.models import Tenant
@@ -97,7 +97,7 @@ def _wishes(reader: Actor) -> Wishes:
 def _reader(dispatch: Dispatch) -> Actor | None:
     """The person as an actor, with the address noted in the dispatch; None after the ledger was told why not."""
     person = dispatch.person
-    reader = actor_of_person(UUID(str(dispatch.tenant_id)), person.pk) if person is not None else None
+    reader = reader_of(UUID(str(dispatch.tenant_id)), person.pk) if person is not None else None
     reason = ""
     if reader is None:
         reason = "inactive"

@@ -13,7 +13,6 @@ from uuid import UUID
 
 from django.db import transaction
 
-from itsm.access.actors import actor_of_person
 from itsm.access.decide import allows, visible_to
 from itsm.events.kinds import current
 from itsm.events.models import Event
@@ -22,6 +21,7 @@ from itsm.kernel.actor import Actor
 from itsm.kernel.ids import new_id
 from itsm.notify import endpoints
 from itsm.notify.models import Channel, Digest, Dispatch, Notification, Status, Urgency
+from itsm.notify.readers import reader_of
 from itsm.notify.topics import Topic, of_kind
 from itsm.notify.wishes import Wishes, wishes_of
 from itsm.tenancy.context import current_tenant_id
@@ -89,7 +89,7 @@ class _Plan:
 
     def __init__(self, event: Event, person_id: UUID, topic: Topic, wishes: Wishes, now: datetime) -> None:
         self.event, self.person_id, self.topic, self.wishes, self.now = event, person_id, topic, wishes, now
-        actor = actor_of_person(UUID(str(event.tenant_id)), person_id)
+        actor = reader_of(UUID(str(event.tenant_id)), person_id)
         refused = "inactive" if actor is None else "" if may_read(actor, event) else "no_right"
         self.notification = Notification(
             pk=new_id(),

@@ -10,6 +10,7 @@ import pytest
 from django.core import mail
 
 from incidents.commands import resolve_incident, take_incident
+from itsm.access.commands import create_person
 from itsm.events.models import Event
 from itsm.kernel import clock
 from itsm.notify.models import Dispatch, Notification
@@ -147,3 +148,16 @@ def test_history_tells_nobody(acme: Desk, deliver: Deliver) -> None:
         comment_on_ticket(actor=acme.actor("agent"), ticket_id=ticket.pk, body="Long ago")
     assert deliver() == []
     assert told(acme) == set()
+
+
+def test_a_caller_without_any_role_hears_of_his_own_ticket_and_of_no_other(acme: Desk, deliver: Deliver) -> None:
+    caller = create_person(actor=acme.system, name="By phone", email="phone@elsewhere.example")
+    acme.people["caller"] = caller
+    own = acme.incident(by="agent", requester_id=caller.pk)
+    other = acme.incident()
+    deliver()
+    for ticket in (own, other):
+        comment_on_ticket(actor=acme.actor("agent"), ticket_id=ticket.pk, body="We look at it.")
+        comment_on_ticket(actor=acme.actor("agent"), ticket_id=ticket.pk, body="Hm.", audience="internal")
+    mails = [mail for mail in deliver() if mail.to == ["phone@elsewhere.example"]]
+    assert [mail.subject for mail in mails] == [f"Re: {own.number} The printer is on fire"]
