@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 from django.test.utils import setup_databases, teardown_databases
+from django.utils import translation
 
 from tests.committed import CommittedDatabase, committed_database
 from tests.factories import Desk, make_desk
@@ -30,6 +31,13 @@ def pytest_configure(config: pytest.Config) -> None:
     reached = Reached(config)
     reached.listen()
     config.pluginmanager.register(reached, "reached")
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_language() -> Iterator[None]:
+    """A page outside every tenant leaves its reader's language in force, as Django does: the next test begins without."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture(scope="session")

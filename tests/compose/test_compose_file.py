@@ -26,6 +26,7 @@ NOT_EVERYWHERE = {
     "MEDIA_ROOT",
     "STATIC_ROOT",
     "VIABLE_STATE",
+    "EMAIL_FILES",
 }
 
 

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from itsm.api.models import IdempotencyKey
 from itsm.api.tasks import prune_idempotency_keys
+from itsm.events.bus import wiring
 from itsm.events.models import Delivery, DeliveryStatus
 from itsm.events.relay import relay
 from itsm.events.tasks import KEEP_DONE, done_before, prune_all
@@ -50,13 +51,13 @@ def test_deliveries_done_a_week_ago_go_in_batches(acme: Desk, monkeypatch: pytes
     with acme.inside():
         done = Delivery.objects.filter(status=DeliveryStatus.DONE).count()
         kept = Delivery.objects.exclude(status=DeliveryStatus.DONE).count()
-    assert done == 3, "one for the index each"
+    assert done == 3 * len([one for one in wiring.consumers.values() if one.takes("incident.opened")]) >= 3
     monkeypatch.setattr(sweep, "PRUNE_BATCH", 2)
     assert prune_all() == 0
     with clock.at(clock.now() + KEEP_DONE + timedelta(minutes=1)), CaptureQueriesContext(connection) as queries:
         assert prune_all() == done
     deletions = [one["sql"] for one in queries if one["sql"].startswith("DELETE")]
-    assert len(deletions) == 2
+    assert len(deletions) == -(-done // 2)
     with acme.inside():
         assert Delivery.objects.count() == kept
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -29,6 +30,7 @@ from tests.oncall import schedules
 MODELS = tenant_models()
 every_model = pytest.mark.parametrize("model", MODELS, ids=lambda m: m._meta.label)
 LOUD = r"itsm\.tenant|invalid input syntax for type uuid"
+NUMBERS = count(999)
 A_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 #: Fields that may be empty, but not all of their kind at once; each row wants one of its own.
 ONE_OF = {("sla.CalendarChoice", "service"): "organisation_id"}
@@ -93,7 +95,7 @@ def _value(field: Any) -> Any:
         case models.BooleanField():
             return False
         case models.IntegerField():
-            return 999
+            return next(NUMBERS)
         case _:
             return str(new_id())[-8:]
 
