@@ -23,6 +23,7 @@ from itsm.events.bus import Consumer, wiring
 from itsm.events.kinds import OF_THE_LOG, declare
 from itsm.oncall import events as oncall_events
 from itsm.sla import events as sla_events
+from itsm.sla import facts as sla_facts
 from itsm.sla import follow as sla_follow
 from itsm.sla import provision as sla_provision
 from itsm.sla import telling as sla_telling
@@ -65,10 +66,17 @@ def connect() -> None:
     # In the transaction of the change; clocks even in its statements.
     wiring.keep(sla_follow.follow)
     wiring.react(("ticket.commented",), reactions.resume_on_reply)
+    sla_facts.keep_cadence(
+        begins=("incident.major_declared", "incident.major_resumed"),
+        kept=("incident.major_update_sent",),
+        ends=("incident.major_stood_down",),
+    )
+    wiring.react(("incident.major_update_sent",), reactions.copy_update)
     wiring.react(
         ("incident.started", "incident.held", "incident.resumed", "incident.resolved"), reactions.cascade_to_children
     )
     wiring.subscribe(("ticket.texts_removed",), reactions.remove_notes)
+    wiring.subscribe(("ticket.texts_removed",), reactions.remove_major_texts)
     wiring.subscribe(("ticket.texts_removed",), erasure.forget_copies)
     wiring.subscribe(("person.erased",), reactions.remove_imported_notes)
     wiring.subscribe(("person.erased", "texts.retired"), idempotency.forget_answers)

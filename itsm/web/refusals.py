@@ -44,7 +44,10 @@ _OTHER: dict[str, str] = {
         "This is no iCalendar text. It begins with BEGIN:VCALENDAR and ends with END:VCALENDAR."
     ),
     "not_a_member": gettext_noop("Only members of a restricted team may have to do with its tickets."),
-    "not_an_agent": gettext_noop("Tickets can be assigned to agents only."),
+    "not_an_agent": gettext_noop("Tickets can be assigned to agents only, and led by agents only."),
+    "not_major": gettext_noop(
+        "This is a major incident and the other one is not. Declare that one, or stand this one down first."
+    ),
     "not_an_id": gettext_noop("This is none of the values that can be chosen here."),
     "not_an_instant": gettext_noop("Write an instant with its zone, such as 2026-01-31T09:00:00Z."),
     "not_on_the_rota": gettext_noop("Hand your shift over to somebody else who takes turns here."),

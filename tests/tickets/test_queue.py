@@ -76,14 +76,29 @@ def test_restricted_and_foreign_tickets_are_in_nobodys_list_or_count(desk: Desk)
     assert "04" in numbers(desk, "hr")
     assert numbers(desk, "requester", sort="number") == ["01", "02", "03", "04"]
     assert numbers(desk, "colleague") == ["05"]
-    assert queue.counts(desk.actor("agent")) == {"mine": 1, "unassigned": 3, "open": 4, "urgent": 1, "waiting": 1}
-    assert queue.counts(desk.actor("hr")) == {"mine": 0, "unassigned": 4, "open": 5, "urgent": 2, "waiting": 1}
+    assert queue.counts(desk.actor("agent")) == {
+        "mine": 1,
+        "unassigned": 3,
+        "open": 4,
+        "urgent": 1,
+        "waiting": 1,
+        "major": 0,
+    }
+    assert queue.counts(desk.actor("hr")) == {
+        "mine": 0,
+        "unassigned": 4,
+        "open": 5,
+        "urgent": 2,
+        "waiting": 1,
+        "major": 0,
+    }
     assert queue.counts(desk.actor("other_manager")) == {
         "mine": 0,
         "unassigned": 0,
         "open": 0,
         "urgent": 0,
         "waiting": 0,
+        "major": 0,
     }
 
 
