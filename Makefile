@@ -14,7 +14,7 @@ BOOT := $(shell command -v $(if $(PYTHON),$(PYTHON),python3) 2>/dev/null || comm
 INSTALL = $(if $(BOOT),PYTHON="$(PYTHON)" "$(BOOT)" scripts/venv.py,@echo "viable: no python3 found. Remedy: install Python 3.11 or newer, or make PYTHON=/path/to/python3" >&2; exit 1;)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev run stop test test-slow test-faults check bench bench-million format format-check lint types imports migrations schema \
+.PHONY: help venv venv-dev run stop test test-slow test-faults check bench bench-million bench-clocks format format-check lint types imports migrations schema \
         upgrade-db shell manage lock screenshots check-compose clean distclean
 
 help: ## Show this list
@@ -49,6 +49,9 @@ bench: venv-dev ## Measure Viable beside a raw endpoint and bare SQL; writes doc
 
 bench-million: venv-dev ## The same for reading, with a million tickets
 	@exec $(PY) -m scripts.bench --size 1000000 --only get,list,search,page $(BENCH)
+
+bench-clocks: venv-dev ## Measure the sweep: many clocks due at once, many pending, and how late they fire (SIZE=clocks)
+	@exec $(PY) -m scripts.bench.clocks --size "$(or $(SIZE),100000)" $(BENCH)
 
 format: venv-dev ## Format the code
 	@$(PY) -m ruff format . && $(PY) -m ruff check --fix --exit-zero -q .

@@ -58,13 +58,31 @@ app.conf.update(
     worker_soft_shutdown_timeout=20,
     timezone="UTC",
     enable_utc=True,
-    imports=["itsm.api.tasks", "itsm.events.tasks", "itsm.sla.tasks", "itsm.tickets.tasks", "incidents.tasks"],
+    imports=[
+        "itsm.api.tasks",
+        "itsm.events.tasks",
+        "itsm.sla.tasks",
+        "itsm.tickets.tasks",
+        "itsm.notify.tasks",
+        "incidents.tasks",
+    ],
     beat_schedule={
         # `expires`: a sweep that could not start in time is replaced by the next one and never piles up.
         "relay": {"task": "itsm.events.tasks.relay_all", "schedule": 1.0, "options": {"expires": 2}},
         # The loop process does the same each second; this is for the installation that has only workers.
         "sla": {"task": "itsm.sla.tasks.sweep_clocks", "schedule": 5.0, "options": {"expires": 4}},
         "sla_audit": {"task": "itsm.sla.tasks.audit_clocks", "schedule": 60.0, "options": {"expires": 60}},
+        "send": {"task": "itsm.notify.tasks.send_all", "schedule": 2.0, "options": {"expires": 3}},
+        "prune_notifications": {
+            "task": "itsm.notify.tasks.prune_all",
+            "schedule": 3600.0,
+            "options": {"expires": 3600},
+        },
+        "sla_recompute": {
+            "task": "itsm.sla.tasks.recompute_clocks",
+            "schedule": 60.0,
+            "options": {"expires": 60},
+        },
         "prune": {"task": "itsm.events.tasks.prune_all", "schedule": 3600.0, "options": {"expires": 3600}},
         "prune_idempotency_keys": {
             "task": "itsm.api.tasks.prune_idempotency_keys",
@@ -103,23 +121,30 @@ def _impatient() -> Connection:
 
 #: Within this many seconds a tenant is woken once: what the relay then started does not see, the sweep does, a second later.
 _WAKE_PAUSE = 0.1
-_woken: dict[UUID, float] = {}
+_woken: dict[tuple[str, UUID], float] = {}
 
 
 def wake_relay(tenant_id: UUID) -> None:
     """The fast path: ask a worker to relay this tenant now. A broker that is down costs one short wait, then none for a while."""
+    _wake("itsm.events.tasks.relay_tenant", tenant_id)
+
+
+def wake_sender(tenant_id: UUID) -> None:
+    """The same for what was planned for this tenant's people."""
+    _wake("itsm.notify.tasks.send_tenant", tenant_id)
+
+
+def _wake(task: str, tenant_id: UUID) -> None:
     global _silent_until, _silence
     now = time.monotonic()
-    if now < _silent_until or now < _woken.get(tenant_id, 0.0) + _WAKE_PAUSE:
+    if now < _silent_until or now < _woken.get((task, tenant_id), 0.0) + _WAKE_PAUSE:
         return
     if len(_woken) > 10_000:
         _woken.clear()
-    _woken[tenant_id] = now
+    _woken[task, tenant_id] = now
     try:
         with pools.producers[_impatient()].acquire(block=True, timeout=1) as producer:
-            app.send_task(
-                "itsm.events.tasks.relay_tenant", args=[str(tenant_id)], expires=30, retry=False, producer=producer
-            )
+            app.send_task(task, args=[str(tenant_id)], expires=30, retry=False, producer=producer)
     except (OSError, OperationalError, RedisError) as error:
         # The sweep is the truth: a broker that is down must not trouble the user whose change is committed.
         _silent_until = time.monotonic() + _silence

@@ -5,23 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
-from config.celery import wake_relay
+from config.celery import wake_relay, wake_sender
 from config.observe import shared
 from incidents import events as incident_events
 from incidents import provision as incident_provision
 from incidents import reactions
 from incidents import telling as incident_telling
+from incidents import topics as incident_topics
 from incidents.kind import INCIDENT
 from incidents.web.actions import REFUSALS as INCIDENT_REFUSALS
 from incidents.web.actions import VERBS as INCIDENT_VERBS
 from incidents.web.page import incident_pane
 from incidents.web.places import PLACES as INCIDENT_PLACES
+from itsm.access import actors, watching
 from itsm.access import events as access_events
-from itsm.access import watching
 from itsm.api import idempotency
 from itsm.events.bus import Consumer, wiring
 from itsm.events.kinds import OF_THE_LOG, declare
+from itsm.notify import clocks as sla_topics
+from itsm.notify import events as notify_events
+from itsm.notify import inbox, planning, sending, standard
+from itsm.notify import topics as notify_topics
+from itsm.notify.commands import forgetting
 from itsm.oncall import events as oncall_events
+from itsm.sla import aftermath as sla_aftermath
 from itsm.sla import events as sla_events
 from itsm.sla import facts as sla_facts
 from itsm.sla import follow as sla_follow
@@ -52,7 +59,8 @@ def connect() -> None:
     if wiring.consumers:
         return
     declare(*OF_THE_LOG, *access_events.KINDS, *ticket_events.KINDS, *incident_events.KINDS, *sla_events.KINDS)
-    declare(*oncall_events.KINDS)
+    declare(*notify_events.KINDS, *oncall_events.KINDS)
+    actors.count_unread(inbox.UNREAD)
     watching.connect(Watcher.objects)
     wiring.bare_tickets = chains.bare_tickets
     kinds.register(INCIDENT)
@@ -62,6 +70,9 @@ def connect() -> None:
     refusals.register(INCIDENT_VERBS, INCIDENT_REFUSALS)
     ticket_telling.connect()
     incident_telling.connect()
+    standard.connect()
+    sla_topics.connect()
+    incident_topics.connect()
     sla_telling.connect()
     # In the transaction of the change; clocks even in its statements.
     wiring.keep(sla_follow.follow)
@@ -80,6 +91,8 @@ def connect() -> None:
     wiring.subscribe(("ticket.texts_removed",), erasure.forget_copies)
     wiring.subscribe(("person.erased",), reactions.remove_imported_notes)
     wiring.subscribe(("person.erased", "texts.retired"), idempotency.forget_answers)
+    wiring.subscribe(("person.erased",), forgetting.forget_person)
+    wiring.subscribe(("ticket.texts_removed",), forgetting.forget_texts)
     # After it, at least once.
     # The events of a kind of ticket begin with its key.
     of_tickets = ("ticket.", *(f"{key}." for key in kinds.KINDS))
@@ -89,6 +102,18 @@ def connect() -> None:
             "files.settle",
             ("ticket.attached", "ticket.detached", "ticket.texts_removed"),
             files.settle_file,
+            outside=True,
+        )
+    )
+    # Last: it hears whatever some topic hears, and all that webhooks may tell.
+    wiring.consume(Consumer("notify.plan", tuple(dict.fromkeys((*of_tickets, *notify_topics.kinds()))), planning.plan))
+    planning.wake_sender.append(wake_sender)
+    sending.counted.append(shared.dispatched)
+    wiring.consume(
+        Consumer(
+            "sla.recompute",
+            ("sla.calendar_changed", "sla.policy_created", "sla.policy_changed", "sla.policies_ordered"),
+            sla_aftermath.follow_change,
             outside=True,
         )
     )

@@ -11,7 +11,9 @@ from django.apps import apps
 from django.urls import URLResolver, get_resolver
 
 from itsm.access.models import ApiToken
+from itsm.notify.models import Notification
 from itsm.oncall.models import OnCallFeed, OnCallOverride, OnCallSchedule
+from itsm.sla.models import SlaCalendar, SlaPolicy
 from itsm.tenancy.models import Organisation
 from itsm.tickets.models import Attachment, Category, Service, TicketLink
 
@@ -61,11 +63,14 @@ def first(model: Any) -> str:
 def subject_of(route: Route, ticket: Any) -> Callable[[str], str]:
     """How to fill each parameter of a route with something that is really there. Call it inside the tenant."""
     keys = {
+        "api/v1/me/notifications/": lambda: first(Notification),
         "api/v1/incidents/": lambda: str(ticket.pk),
         "api/v1/tokens/": lambda: first(ApiToken),
         "api/v1/teams/": lambda: first(apps.get_model("tenancy", "Team")),
         "api/v1/users/": lambda: str(ticket.requester_id),
         "api/v1/organisations/": lambda: first(Organisation),
+        "api/v1/sla-calendars/": lambda: first(SlaCalendar),
+        "api/v1/sla-policies/": lambda: first(SlaPolicy),
         "api/v1/services/": lambda: first(Service),
         "api/v1/categories/": lambda: first(Category),
         "api/v1/on-call-schedules/": lambda: first(OnCallSchedule),
@@ -81,6 +86,10 @@ def subject_of(route: Route, ticket: Any) -> Callable[[str], str]:
                 return first(TicketLink)
             case "file" | "file_id":
                 return first(Attachment)
+            case "notification_id":
+                return first(Notification)
+            case "token":
+                return "nobody-s"
             case "schedule_id":
                 return first(OnCallSchedule)
             case "override" | "override_id":

@@ -23,8 +23,11 @@ REFUSES: dict[Key, str] = {
     (r"admin/\(\?P<url>\.\*\)\$", "GET"): "the catch-all of the admin: its answer is a 404",
     (r"admin/.*/delete/", "GET|POST"): "nothing is deleted by the admin: 403",
     (r"admin/.*/history/", "GET"): "the event log is the history: 404",
-    (r"admin/(events/event|access/apitoken)/add/", "GET|POST"): "looked at, never typed: 403",
-    (r"admin/(events/event|access/apitoken)/<path:object_id>/change/", "POST"): "looked at, never typed: 403",
+    (r"admin/(events/event|access/apitoken|notify/dispatch)/add/", "GET|POST"): "looked at, never typed: 403",
+    (
+        r"admin/(events/event|access/apitoken|notify/dispatch)/<path:object_id>/change/",
+        "POST",
+    ): "looked at, never typed: 403",
     (r"admin/tickets/(desksettings|priorityrule)/add/", "GET|POST"): "made with the tenant, once: 403",
     (r"admin/tenancy/membership/add/", "GET|POST"): "made by an invitation: 403",
 }

@@ -130,6 +130,7 @@ class Run:
         refuse_busy_port(self.port, self.state)
         self.console.say(f"Viable starts (state {self.state.path}, services as {account.name or account.uid})")
         self.local.start(self.console)
+        os.environ.setdefault("PUBLIC_URL", self.address)
         env = self.local.env(self.address, os.environ.get("DJANGO_SETTINGS_MODULE", SETTINGS))
         self.state.publish(env, address=self.address, pid=os.getpid(), programs=self.local.programs)
         self._once("migrate", "database migrations", application.migrate, env)

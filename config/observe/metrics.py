@@ -22,6 +22,7 @@ from redis import RedisError
 
 from config.observe import shared
 from itsm.events.figures import log_figures
+from itsm.notify.figures import ledger_figures
 from itsm.sla.audit import sla_figures
 from itsm.web.middleware import bearer
 
@@ -52,7 +53,7 @@ class OutsideCollector(Collector):
 
     def _log(self) -> Iterator[Metric]:
         try:
-            found = log_figures()
+            found, ledger = log_figures(), ledger_figures()
         except (DatabaseError, InterfaceError):
             yield GaugeMetricFamily("viable_database_up", "Whether the database answered.", 0)
             return
@@ -65,6 +66,11 @@ class OutsideCollector(Collector):
         yield GaugeMetricFamily("viable_deliveries_pending", "Deliveries that are not done.", found.pending)
         yield GaugeMetricFamily(
             "viable_deliveries_overdue_seconds", "How long the oldest due delivery waits.", _age(found.due_since, now)
+        )
+        yield GaugeMetricFamily("viable_dispatches_planned", "Messages that shall leave.", ledger.planned)
+        yield GaugeMetricFamily("viable_dispatches_held", "Messages that wait for a digest.", ledger.held)
+        yield GaugeMetricFamily(
+            "viable_dispatches_overdue_seconds", "How long the oldest due message waits.", _age(ledger.due_since, now)
         )
         yield GaugeMetricFamily("viable_deliveries_dead", "Deliveries that were given up.", found.dead)
 

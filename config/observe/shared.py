@@ -57,6 +57,11 @@ def sealed(seconds: float) -> None:
     _add((f"lag||{_bucket(LAG_BUCKETS, seconds)}", 1), ("lag||sum", seconds))
 
 
+def dispatched(channel: str, status: str) -> None:
+    """Count a message that came to its end in the ledger: sent, failed or dropped."""
+    _add((f"dispatch|{channel}|{status}", 1))
+
+
 def collect() -> Iterator[Metric]:
     """What was counted so far. Raises RedisError."""
     found: dict[str, dict[tuple[str, str], float]] = defaultdict(dict)
@@ -72,6 +77,10 @@ def collect() -> Iterator[Metric]:
     for name in sorted({name for name, _ in found["task_seconds"]}):
         seconds.add_metric((name,), *_histogram(found["task_seconds"], name, TASK_BUCKETS))
     yield seconds
+    left = CounterMetricFamily("viable_dispatches", "Messages by their end.", labels=("channel", "status"))
+    for (channel, status), count in sorted(found["dispatch"].items()):
+        left.add_metric((channel, status), count)
+    yield left
     lag = HistogramMetricFamily("viable_relay_lag_seconds", "From an event's writing to its seal, by batch.")
     lag.add_metric((), *_histogram(found["lag"], "", LAG_BUCKETS))
     yield lag

@@ -16,7 +16,7 @@ from itsm.kernel.trace import traced
 logger = logging.getLogger("viable.task")
 
 #: A sweep every second is not worth a line every second, as long as it succeeds.
-QUIET = frozenset({"itsm.events.tasks.relay_all"})
+QUIET = frozenset({"itsm.events.tasks.relay_all", "itsm.notify.tasks.send_all"})
 
 _running: dict[str, tuple[float, AbstractContextManager[None]]] = {}
 

@@ -19,6 +19,7 @@ INSTALLED_APPS = [
     "itsm.events",
     "itsm.tickets",
     "itsm.sla",
+    "itsm.notify",
     "itsm.oncall",
     "itsm.reports",
     "itsm.api",
@@ -172,12 +173,24 @@ LOCALE_PATHS = [BASE_DIR / "itsm" / "web" / "locale"]
 # --- Mail -----------------------------------------------------------------------------------------------------------
 #: Empty: no mail leaves, and a forgotten password is a matter for the administrator.
 EMAIL_HOST = env.text("EMAIL_HOST", "")
+#: Without a mail server, mails are written into files of this folder; without either they go nowhere.
+EMAIL_FILE_PATH = env.text("EMAIL_FILES", "")
+EMAIL_BACKEND = "django.core.mail.backends." + (
+    "smtp.EmailBackend" if EMAIL_HOST else "filebased.EmailBackend" if EMAIL_FILE_PATH else "dummy.EmailBackend"
+)
 EMAIL_PORT = env.number("EMAIL_PORT", 587)
 EMAIL_HOST_USER = env.text("EMAIL_USER", "")
 EMAIL_HOST_PASSWORD = env.text("EMAIL_PASSWORD", "")
 EMAIL_USE_TLS = env.flag("EMAIL_TLS", True)
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", "viable@localhost")
+#: Where people reach this installation: the beginning of every link in a mail.
+PUBLIC_URL = env.text("PUBLIC_URL", "http://127.0.0.1:8000")
+
+# --- Webhooks -------------------------------------------------------------------------------------------------------
+#: Tenants choose the addresses: by default only https, and nothing of a private network.
+WEBHOOKS_ALLOW_HTTP = env.flag("WEBHOOKS_HTTP")
+WEBHOOKS_ALLOW_PRIVATE = env.flag("WEBHOOKS_PRIVATE")
 
 # --- Files ----------------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"

@@ -105,6 +105,11 @@ _TABLE = """
     oncall.swap                   - A A A A - A A
     settings.read                 - A A A A A A A
     settings.manage               - - - - A - - A
+    notification.read             A A A A A A A -
+    notification.update           A A A A A A A -
+    notification.manage           - - - - A - - -
+    sla.read                      - A A A A A A A
+    sla.manage                    - - - A A - A A
     token.create                  A A A A A A - A
     token.manage                  - - - - A - - A
 """
@@ -136,8 +141,12 @@ SCOPES: Final[dict[str, frozenset[str]]] = {
     ),
     "events:read": frozenset({"event.read", "audit.read"}),
     "reports:read": frozenset({"report.read"}),
+    "notifications:read": frozenset({"notification.read"}),
+    "notifications:write": frozenset({"notification.update"}),
     "oncall:read": frozenset({"oncall.read"}),
     "oncall:write": frozenset({"oncall.manage", "oncall.swap"}),
+    "sla:read": frozenset({"sla.read"}),
+    "sla:write": frozenset({"sla.manage"}),
     "directory:read": frozenset({"team.read", "person.read", "service.read", "category.read", "settings.read"}),
 }
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, ClassVar
 from uuid import UUID
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from itsm.api.filters import instant
@@ -96,6 +98,29 @@ class When(serializers.DateTimeField):
             raise serializers.ValidationError(
                 "Send an RFC 3339 time such as 2026-03-01T09:30:00Z.", code="not_a_time"
             ) from None
+
+
+class Day(serializers.DateField):
+    """A date."""
+
+    def to_internal_value(self, value: Any) -> Any:
+        try:
+            found = date.fromisoformat(value if isinstance(value, str) else "")
+            if found.isoformat() != value:
+                raise ValueError
+        except ValueError:
+            raise serializers.ValidationError("Send a date such as 2026-12-24.", code="not_a_date") from None
+        return found
+
+
+@extend_schema_field({"type": "object", "additionalProperties": True})
+class Whatever(serializers.JSONField):
+    """A JSON object that the command reads and judges: its refusals point into it."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, dict):
+            raise serializers.ValidationError("Send a JSON object.", code="not_an_object")
+        return data
 
 
 class Nothing(Shape):

@@ -9,6 +9,12 @@ from itsm.api.views.account import MeView, TokensView, TokenView
 from itsm.api.views.directory import DIRECTORY
 from itsm.api.views.document import docs, schema
 from itsm.api.views.events import EventsView
+from itsm.api.views.notifications import (
+    NotificationsView,
+    PreferencesView,
+    ReadAllNotificationsView,
+    ReadNotificationView,
+)
 from itsm.api.views.nowhere import NowhereView
 from itsm.api.views.oncall import (
     ImportView,
@@ -19,10 +25,16 @@ from itsm.api.views.oncall import (
     ScheduleView,
     ShiftsView,
 )
+from itsm.api.views.sla_calendars import CALENDARS
+from itsm.api.views.sla_policies import POLICIES
 
 urlpatterns: list[URLPattern] = [
     *route("events/", EventsView, "events"),
     *route("me/", MeView, "me"),
+    *route("me/notifications/", NotificationsView, "notifications"),
+    *route("me/notifications/read/", ReadAllNotificationsView, "notifications-read-all"),
+    *route("me/notifications/<str:key>/read/", ReadNotificationView, "notification-read"),
+    *route("me/notification-preferences/", PreferencesView, "notification-preferences"),
     *route("tokens/", TokensView, "tokens"),
     *route("tokens/<str:key>/", TokenView, "token"),
     *(
@@ -37,6 +49,11 @@ urlpatterns: list[URLPattern] = [
     *route("on-call-schedules/<str:key>/overrides/", OverridesView, "on-call-overrides"),
     *route("on-call-schedules/<str:key>/overrides/<str:override>/", OverrideView, "on-call-override"),
     *route("on-call-schedules/<str:key>/import/", ImportView, "on-call-import"),
+    *(
+        pattern
+        for address, view in (*CALENDARS.items(), *POLICIES.items())
+        for pattern in route(f"{address}/", view, address.replace("/<str:key>", "-one").replace("/", "-"))
+    ),
     path("schema/", schema, name="api-schema"),
     path("schema", schema),
     path("docs/", docs, name="api-docs"),

@@ -66,7 +66,7 @@ class Conflict(DomainError):
 
     def __init__(self, current: int, expected: int) -> None:
         super().__init__(
-            f"You edited version {expected}, the ticket is at version {current}. Read it again and repeat your change.",
+            f"You edited version {expected}, it is at version {current} now. Read it again and repeat your change.",
             current=current,
             expected=expected,
         )

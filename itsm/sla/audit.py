@@ -10,11 +10,14 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Q
 
+from itsm.access.decide import visible_to
 from itsm.kernel import clock
+from itsm.kernel.actor import Actor
 from itsm.sla.models import SlaClock
 from itsm.sla.sweep import ALARM_AFTER
 from itsm.tenancy.context import tenant
 from itsm.tenancy.sweep import all_tenants, for_each_tenant
+from itsm.tickets.models import Ticket
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +48,14 @@ def overdue(now: datetime | None = None) -> list[SlaClock]:
     unfired = Q(due_at__lt=late, breached_at__isnull=True) | Q(next_due_at__lt=late)
     found = SlaClock.objects.filter(state="running").filter(unfired | Q(attempts__gte=ALARM_AFTER))
     return list(found.select_related("ticket").order_by("due_at")[:100])
+
+
+def alarming(actor: Actor) -> list[SlaClock]:
+    """Those of overdue() whose tickets the actor sees."""
+    found = overdue()
+    seen = visible_to(actor, Ticket.objects.all()).filter(pk__in=[row.ticket_id for row in found])
+    known = set(seen.values_list("pk", flat=True)) if found else set()
+    return [row for row in found if row.ticket_id in known]
 
 
 def audit_all() -> int:

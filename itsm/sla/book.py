@@ -6,8 +6,8 @@ Versions never change, so what they compile to is kept per process; a question c
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -92,6 +92,28 @@ class Promise:
     calendar_version_id: UUID
 
 
+class Trees:
+    """What stands above categories and organisations, remembered from one ticket to the next."""
+
+    def __init__(self) -> None:
+        self._paths: dict[tuple[str, UUID], list[UUID]] = {}
+
+    def path(self, category_id: UUID | None) -> list[UUID]:
+        """The category and those above it."""
+        return self._remembered("category", category_id, _path)
+
+    def organisations(self, person_id: UUID | None) -> list[UUID]:
+        """The person's organisation and those above it, nearest first."""
+        return self._remembered("person", person_id, _organisations)
+
+    def _remembered(self, what: str, pk: UUID | None, find: Callable[[UUID | None], list[UUID]]) -> list[UUID]:
+        if pk is None:
+            return []
+        if (what, pk) not in self._paths:
+            self._paths[what, pk] = find(pk)
+        return self._paths[what, pk]
+
+
 @dataclass(frozen=True, slots=True)
 class Book:
     """The tenant's promises as they stand now."""
@@ -101,14 +123,18 @@ class Book:
     policies: dict[str, list[tuple[UUID, UUID]]]
     #: Newest version of each calendar.
     calendars: dict[UUID, UUID]
+    #: Terms that are tried and not stored, by the version that stands for them in ``policies``.
+    drafts: Mapping[UUID, Terms] = field(default_factory=dict)
+    #: For many tickets in a row.
+    trees: Trees | None = None
 
     def promise(self, metric: str, ticket: Ticket) -> Promise | None:
         """The first policy of this metric that has a target for the ticket; None when nothing is promised."""
         facets: Facets | None = None
         for policy_id, version_id in self.policies.get(metric, ()):
-            terms = terms_of(self.tenant_id, version_id)
+            terms = self._terms(version_id)
             if facets is None:
-                facets = facets_of(ticket, self._asked())
+                facets = facets_of(ticket, self._asked(), self.trees)
             row = terms.row_for(facets)
             if row is not None:
                 return Promise(policy_id, version_id, terms, row, self._calendar(terms, row, ticket))
@@ -116,7 +142,10 @@ class Book:
 
     def _asked(self) -> frozenset[str]:
         versions = [version for policies in self.policies.values() for _, version in policies]
-        return frozenset().union(*(terms_of(self.tenant_id, version).asks() for version in versions))
+        return frozenset().union(*(self._terms(version).asks() for version in versions))
+
+    def _terms(self, version_id: UUID) -> Terms:
+        return self.drafts.get(version_id) or terms_of(self.tenant_id, version_id)
 
     def _calendar(self, terms: Terms, row: Row, ticket: Ticket) -> UUID:
         chosen: UUID | None = None
@@ -144,9 +173,9 @@ def book(tenant_id: UUID) -> Book:
     return Book(tenant_id, policies, calendars)
 
 
-def facets_of(ticket: Ticket, asked: Iterable[str]) -> Facets:
+def facets_of(ticket: Ticket, asked: Iterable[str], trees: Trees | None = None) -> Facets:
     """What conditions may ask of the ticket; what costs a statement is looked up when it is asked."""
-    asked = frozenset(asked)
+    asked, trees = frozenset(asked), trees or Trees()
     values: dict[str, list[Any]] = {
         "kind": [ticket.kind],
         "priority": [ticket.priority],
@@ -155,8 +184,8 @@ def facets_of(ticket: Ticket, asked: Iterable[str]) -> Facets:
         "service": [ticket.service_id],
         "team": [ticket.team_id],
         "channel": [ticket.channel],
-        "category": _path(ticket.category_id) if "category" in asked else [],
-        "organisation": _organisations(ticket.requester_id) if "organisation" in asked else [],
+        "category": trees.path(ticket.category_id) if "category" in asked else [],
+        "organisation": trees.organisations(ticket.requester_id) if "organisation" in asked else [],
     }
     return Facets(
         {name: frozenset(str(value) for value in found if value is not None) for name, found in values.items()}

@@ -47,10 +47,12 @@ def write_hours(hours: Hours) -> dict[str, Any]:
         written["always"] = True
     else:
         written["weekly"] = {
-            day: [_written(shift) for shift in shifts] for day, shifts in zip(DAYS, hours.weekly, strict=True) if shifts
+            day: [write_shift(shift) for shift in shifts]
+            for day, shifts in zip(DAYS, hours.weekly, strict=True)
+            if shifts
         }
     written["exceptions"] = {
-        day.isoformat(): [_written(shift) for shift in shifts] for day, shifts in sorted(hours.exceptions.items())
+        day.isoformat(): [write_shift(shift) for shift in shifts] for day, shifts in sorted(hours.exceptions.items())
     }
     return written
 
@@ -144,7 +146,8 @@ def _minute(text: Any) -> int | None:
     return minute if minute is None or minute <= DAY_MINUTES else None
 
 
-def _written(shift: Shift) -> list[str]:
+def write_shift(shift: Shift) -> list[str]:
+    """A shift as read_hours() reads it."""
     start, end = shift
     # 24:00 stays 24:00; later ends lie on the next day.
     return [_clock(start), _clock(end if end <= DAY_MINUTES else end - DAY_MINUTES)]
@@ -155,4 +158,4 @@ def _clock(minute: int) -> str:
 
 
 def _span(shift: Shift) -> str:
-    return "–".join(_written(shift))
+    return "–".join(write_shift(shift))

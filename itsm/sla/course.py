@@ -76,6 +76,21 @@ class Course:
             # An unanswered message starts it; a second one does not push its deadline away.
             self._begin(fact, (Metric.UPDATE,))
 
+    def ask_again(self, fact: Fact, because: str) -> None:
+        """Ask for every open clock what it is promised now; what changed is the promise and not the ticket."""
+        for row in self._open():
+            self._compare(row, fact, because)
+
+    def withdraw(self, policy_id: UUID, fact: Fact) -> None:
+        """Take the open clocks of a policy that is out of use: the next one that means the ticket has them, or they end."""
+        for row in self._open():
+            if row.policy_id != policy_id:
+                continue
+            if self.promises().promise(row.metric, self.ticket) is None:
+                self._do(row, "cancel", clocks.cancel, fact, "withdrawn")
+            else:
+                self._compare(row, fact, "policy")
+
     @property
     def due_at(self) -> datetime | None:
         """The earliest deadline of the clocks that run, for the spine."""

@@ -9,8 +9,12 @@ KINDS = (
     kind("sla.threshold_reached", "clock metric threshold due_at fired_at", "coalesced stale", quiet=True),
     kind("sla.breached", "clock metric threshold due_at fired_at", "coalesced stale", quiet=True),
     kind("sla.calendar_created", "calendar", ""),
+    # ``clocks`` is how many open ones go on by the new hours.
     kind("sla.calendar_changed", "calendar", "version fields clocks"),
+    # No calendar: the service or organisation lives by none of its own any more.
     kind("sla.calendar_chosen", "calendar", "service organisation"),
-    kind("sla.policy_created", "policy metric", "version"),
-    kind("sla.policy_changed", "policy", "version fields clocks"),
+    kind("sla.policy_created", "policy metric", "version apply"),
+    # ``apply``: open clocks are asked again, too, and not only those that start or are retargeted.
+    kind("sla.policy_changed", "policy", "metric version fields clocks apply"),
+    kind("sla.policies_ordered", "metric policies", "apply"),
 )

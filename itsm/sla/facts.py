@@ -32,7 +32,8 @@ class Fact:
     """One event, as clocks see it. ``category`` is that of the state which it leads to, None when it leads nowhere."""
 
     at: int
-    event_id: UUID
+    #: None when no event of the ticket brought it about.
+    event_id: UUID | None
     opened: bool = False
     category: StateCategory | None = None
     hold_reason: str = ""

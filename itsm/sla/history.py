@@ -76,7 +76,7 @@ def _course(tenant_id: UUID, ticket: Ticket, events: list[Event], promises: Book
     # Who answered is not recorded in what other systems export: states and assignments are.
     found = facts(ticket.kind, events, works=lambda event: event.actor_id != ticket.requester_id)
     course = Course(tenant_id, then, lambda: promises, [], past=lambda: found)
-    changes = {event.pk: event.payload.get("changes") or {} for event in events}
+    changes: dict[UUID | None, dict[str, Any]] = {event.pk: event.payload.get("changes") or {} for event in events}
     for fact in found:
         _apply(then, changes[fact.event_id])
         if fact.category is not None:

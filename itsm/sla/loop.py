@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 #: Nobody waits longer for a clock that was armed after the last look.
 TICK = 1.0
 #: Seconds of telling tickets between two looks: no clock waits longer for those that have fired before it.
-_TELLING = 0.05
+_TELLING = 0.1
 _RECONNECT = 0.5
 
 

@@ -32,6 +32,8 @@ class SlaCalendar(TenantModel):
     name = models.CharField(max_length=120)
     time_zone = models.CharField(max_length=64)
     is_active = models.BooleanField(default=True)
+    #: Raised by each change, a new version included: what If-Match names.
+    revision = models.PositiveIntegerField(default=1, db_default=1)
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "name"], name="sla_calendar_name")]
@@ -91,6 +93,7 @@ class SlaPolicy(TenantModel):
     metric = models.CharField(max_length=10, choices=Metric.choices)
     position = models.PositiveSmallIntegerField(default=100)
     is_active = models.BooleanField(default=True)
+    revision = models.PositiveIntegerField(default=1, db_default=1)
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "name"], name="sla_policy_name")]

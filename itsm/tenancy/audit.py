@@ -12,6 +12,7 @@ from itsm.tenancy.reconciler import GLOBAL_RIGHTS, plan, tenant_models
 INDEXES_WITHOUT_TENANT: frozenset[str] = frozenset(
     {
         "delivery_due",
+        "dispatch_due",
         "sla_clock_due",
         "sla_fire_waiting",
         # Read by the two functions that answer before any tenant is known.
@@ -21,7 +22,14 @@ INDEXES_WITHOUT_TENANT: frozenset[str] = frozenset(
 )
 #: Functions that run with their owner's rights and that the app may call: each is a hole made on purpose, see sql.py.
 DEFINER_FUNCTIONS: frozenset[str] = frozenset(
-    {"itsm_tenant_of_token", "itsm_tenants_of_user", "itsm_search", "itsm_log_figures", "itsm_sla_figures"}
+    {
+        "itsm_tenant_of_token",
+        "itsm_tenants_of_user",
+        "itsm_search",
+        "itsm_log_figures",
+        "itsm_sla_figures",
+        "itsm_ledger_figures",
+    }
 )
 
 

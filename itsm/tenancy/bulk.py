@@ -39,6 +39,21 @@ def insert_rows(
         cursor.execute(sql.encode(), [*constants.values(), orjson.dumps(rows).decode()])
 
 
+def update_rows(table: str, types: Mapping[str, str], rows: Sequence[Mapping[str, Any]], tenant_id: Any) -> None:
+    """Save ``rows`` of ``table``, each found by its ``id``, by one statement. ``types`` and values are those of insert_rows()."""
+    if not rows:
+        return
+    record = ", ".join(f"{name} {kind}" for name, kind in types.items())
+    marks = ", ".join(f"{name} = r.{name}" for name in types if name != "id")
+    sql = (
+        f"UPDATE {table} t SET {marks} FROM jsonb_to_recordset($1::jsonb) AS r({record}) "
+        f"WHERE t.tenant_id = $2 AND t.id = r.id"
+    )
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.RawCursor(connection.connection) as cursor:
+        cursor.execute(sql.encode(), [orjson.dumps(rows).decode(), tenant_id])
+
+
 def hexed(data: bytes) -> str:
     """Bytes as a bytea literal."""
     return "\\x" + data.hex()

@@ -177,7 +177,7 @@ def timeline(
         if len(seen) == limit:
             break
         payload = current(event.kind, event.version, event.payload)
-        if all_of_it or _audience(event.kind, payload) == Audience.PUBLIC:
+        if all_of_it or audience_of(event.kind, payload) == Audience.PUBLIC:
             seen.append(event)
             payloads[event.pk] = payload
     if newest:
@@ -208,7 +208,7 @@ def _entry(
         sequence=event.sequence,
         kind=event.kind,
         occurred_at=event.occurred_at,
-        audience=_audience(event.kind, payload),
+        audience=audience_of(event.kind, payload),
         actor_id=event.actor_id,
         actor_kind=event.actor_kind,
         who=_who(event, names),
@@ -221,6 +221,14 @@ def _entry(
     )
 
 
+def in_words(event: Event, names: Names) -> tuple[str, str]:
+    """Who did it and what was done, for a line of a list; no body, no changes."""
+    payload = current(event.kind, event.version, event.payload)
+    renderer = RENDERERS.get(event.kind)
+    told = renderer.render(payload, names, {}) if renderer else _plainly(event.kind, payload)
+    return _who(event, names), told.text
+
+
 def _who(event: Event, names: Names) -> str:
     if event.actor_id is None:
         return _("Automatic")
@@ -228,7 +236,8 @@ def _who(event: Event, names: Names) -> str:
     return _("%(name)s (by token)") % {"name": name} if event.actor_kind == ActorKind.TOKEN else name
 
 
-def _audience(kind: str, payload: Mapping[str, Any]) -> str:
+def audience_of(kind: str, payload: Mapping[str, Any]) -> str:
+    """Who may read an event of this kind: everybody who sees the ticket, or the desk."""
     renderer = RENDERERS.get(kind)
     # What nobody registered is not known to be harmless.
     return renderer.audience(payload) if renderer else Audience.INTERNAL
@@ -276,7 +285,7 @@ def _causes(actor: Actor, seen: list[Event], all_of_it: bool) -> dict[UUID, str]
         cause = by_id[cause_id]
         renderer = RENDERERS.get(cause.kind)
         payload = current(cause.kind, cause.version, cause.payload)
-        readable = all_of_it or _audience(cause.kind, payload) == Audience.PUBLIC
+        readable = all_of_it or audience_of(cause.kind, payload) == Audience.PUBLIC
         if renderer and readable:
             found[cause_id] = renderer.because()
     return found

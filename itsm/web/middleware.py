@@ -41,7 +41,7 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 #: /t/<slug>/rest: works on localhost and behind any proxy. A tenant with a host of its own needs no prefix.
 _PREFIX = re.compile(r"\A/t/([a-z0-9-]{1,40})(/.*)?\Z", re.DOTALL)
 #: Signing in must be possible before anybody is inside, on a tenant's own host as well.
-_GLOBAL = ("/accounts/", "/healthz/", "/metrics")
+_GLOBAL = ("/accounts/", "/healthz/", "/metrics", "/acknowledge/")
 #: What the database refuses: text that it cannot store, two who made the same thing. (An outage is handler500's.)
 _DATABASE = {DataError: 400, IntegrityError: 409}
 #: Sign-in forms are small, and anybody may send them.

@@ -27,6 +27,15 @@ _COMMON: dict[str, str] = {
 }
 #: Said where the reader's language has them. In English the command's own sentence says more: which value, which limit.
 _OTHER: dict[str, str] = {
+    "not_a_switch": gettext_noop("This is on or off."),
+    "not_allowed": gettext_noop(
+        "Webhooks may not be sent to this address: it must be https, public, and without user, password and #."
+    ),
+    "same_time": gettext_noop("Quiet hours must end at another time than they begin."),
+    "single_brace": gettext_noop("A brace stands alone. Write it twice."),
+    "unknown_key": gettext_noop("There is no such message."),
+    "unknown_placeholder": gettext_noop("There is no such placeholder. The preview of a message lists them."),
+    "unknown_topic": gettext_noop("There is no such topic."),
     "account_exists": gettext_noop(
         "This address has an account on this installation. Its operator can add it: manage.py add_member."
     ),

@@ -8,7 +8,8 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from itsm.web.accounts import Invitation, Login, PasswordReset
 from itsm.web.admin import site
-from itsm.web.views import home, profile, queue, sla
+from itsm.web.views import home, inbox, messages, notifying, profile, queue, sla
+from itsm.web.views.acknowledge import acknowledge
 
 _NEW_PASSWORD: list[URLPattern | URLResolver] = [
     path("done/", allauth.password_reset_from_key_done, name="account_reset_password_from_key_done"),
@@ -26,6 +27,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("queue/layout/", queue.layout, name="queue-layout"),
     path("sla/<number:number>/", sla.clocks_page, name="ticket-clocks"),
     path("profile/", profile.profile, name="profile"),
+    path("profile/notifications/", notifying.preferences, name="notification-preferences"),
+    path("notification-defaults/", notifying.defaults, name="notification-defaults"),
+    path("message-preview/", messages.message_preview, name="message-preview"),
+    path("inbox/", inbox.inbox, name="inbox"),
+    path("inbox/read/", inbox.read_all, name="inbox-read-all"),
+    path("inbox/<uuid:notification_id>/", inbox.open_notification, name="inbox-open"),
+    path("acknowledge/<str:token>/", acknowledge, name="acknowledge"),
     path("oncall/", include("itsm.web.views.oncall")),
     path("tokens/", profile.tokens, name="tokens"),
     path("tokens/<uuid:token_id>/revoke/", profile.revoke, name="token-revoke"),

@@ -33,6 +33,8 @@ RATE = 100
 GATES = {"fires": 10_000.0, "look": 1.0, "loop": 0.3, "beat": INTERVAL + MARGIN}
 _POLL = 0.01
 _PATIENCE = 120.0
+#: Seconds after the last fire until it is counted which tickets were told.
+_TOLD = 3.0
 
 # What was recorded of clocks stays (it is append-only); nobody asks for it here.
 _EMPTY = ("DELETE FROM sla_slafire", "DELETE FROM sla_slaclock", "VACUUM sla_slaclock, sla_slafire")
@@ -283,7 +285,16 @@ def _loop(desks: Sequence[Desk], admin: psycopg.Connection[Any], options: Option
 def _beat(desks: Sequence[Desk], admin: psycopg.Connection[Any], options: Options, folder: Path) -> Iterator[Figure]:
     celery = [sys.executable, "-m", "celery", "-A", "config.celery"]
     commands = {
-        "worker": [*celery, "worker", "--concurrency", "2", "--loglevel", "WARNING"],
+        "worker": [
+            *celery,
+            "worker",
+            "--concurrency",
+            "2",
+            "--loglevel",
+            "WARNING",
+            "--without-gossip",
+            "--without-mingle",
+        ],
         "beat": [*celery, "beat", "--loglevel", "WARNING", "--pidfile", "", "--schedule", str(folder / "schedule")],
     }
     late, told = _latency(desks, admin, RATE, max(options.seconds, 3 * INTERVAL), folder, commands)
@@ -312,21 +323,11 @@ def _latency(
 ) -> tuple[list[float], str]:
     """Seconds from due to seen by another session, sorted; and how late tickets were told."""
     with _running(commands, folder):
-        time.sleep(8)
+        _wait_for_first(desks, admin)
         start = datetime.fromtimestamp(time.time() + 3, UTC)
         armed = _arm(desks, _SPREAD, round(rate * seconds), start=start, step=1 / rate)
-        late, last, until = [], 0, time.monotonic() + seconds + _PATIENCE
-        while len(late) < armed:
-            if time.monotonic() > until:
-                raise RuntimeError(f"{len(late)} of {armed} clocks fired; see the logs")
-            rows = admin.execute(
-                "SELECT id, extract(epoch FROM clock_timestamp() - due_at) FROM sla_slafire WHERE id > %s ORDER BY id",
-                [last],
-            ).fetchall()
-            late += [float(row[1]) for row in rows]
-            last = rows[-1][0] if rows else last
-            time.sleep(_POLL)
-        time.sleep(3)
+        late = sorted(_seen(admin, armed, seconds + _PATIENCE))
+        time.sleep(_TOLD)
     told = sorted(
         float(row[0])
         for row in admin.execute(
@@ -334,7 +335,31 @@ def _latency(
         )
     )
     shown = f"{_at(told, 0.5):.2f} / {_at(told, 0.99):.2f} s, {len(told)} told" if told else "none told"
-    return sorted(late), shown
+    return late, shown
+
+
+def _wait_for_first(desks: Sequence[Desk], admin: psycopg.Connection[Any]) -> None:
+    """Until the processes are up: a clock of each tenant, long due, has fired and was told."""
+    armed, until = _arm(desks, _DUE, 1), time.monotonic() + _PATIENCE
+    while _count(admin, "sla_slafire WHERE handled_at IS NOT NULL") < armed:
+        if time.monotonic() > until:
+            raise RuntimeError("nothing fires; see what the processes said")
+        time.sleep(0.1)
+
+
+def _seen(admin: psycopg.Connection[Any], armed: int, seconds: float) -> Iterator[float]:
+    """How late each fire was when this session saw it. Raises RuntimeError when some do not come."""
+    last, seen, until = 0, 0, time.monotonic() + seconds
+    while seen < armed:
+        if time.monotonic() > until:
+            raise RuntimeError(f"{seen} of {armed} clocks fired; see what the processes said")
+        rows = admin.execute(
+            "SELECT id, extract(epoch FROM clock_timestamp() - due_at) FROM sla_slafire WHERE id > %s ORDER BY id",
+            [last],
+        ).fetchall()
+        yield from (float(late) for _, late in rows)
+        seen, last = seen + len(rows), rows[-1][0] if rows else last
+        time.sleep(_POLL)
 
 
 @contextmanager

@@ -122,17 +122,21 @@ def _results(body: bytes) -> list[Any]:
 def _list(chosen: Sequence[Sample], number: int, connections: int) -> Iterator[Request]:
     pick, chance = _pick(chosen, number), random.Random(number)  # noqa: S311
 
-    def right(team: str) -> Callable[[bytes], bool]:
+    def right(team: str, least: int) -> Callable[[bytes], bool]:
         def check(body: bytes) -> bool:
             rows = _results(body)
             places = [row["priority"] for row in rows]
-            return 0 < len(rows) <= 50 and places == sorted(places) and {row["team"]["id"] for row in rows} == {team}
+            return (
+                least <= len(rows) <= 50 and places == sorted(places) and {row["team"]["id"] for row in rows} <= {team}
+            )
 
         return check
 
     while True:
         team = str(chance.choice((sample := pick()).desk.teams))
-        yield Request(request("GET", f"{_LIST}{team}", _token(sample, number)), 200, right(team))
+        # With a few tickets in all, a team may have none that is open.
+        least = 1 if sample.desk.count >= 400 else 0
+        yield Request(request("GET", f"{_LIST}{team}", _token(sample, number)), 200, right(team, least))
 
 
 def _search(chosen: Sequence[Sample], number: int, connections: int) -> Iterator[Request]:

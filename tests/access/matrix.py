@@ -21,7 +21,10 @@ from itsm.access.commands import create_person, create_team, create_token, grant
 from itsm.access.decide import allows, authorize
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Forbidden, Invalid, NotFound
+from itsm.notify.commands.preferences import update_preferences
+from itsm.notify.commands.templates import set_template
 from itsm.oncall.commands import create_schedule
+from itsm.sla.commands import create_calendar
 from itsm.tickets.commands import (
     assign_ticket,
     attach_file,
@@ -122,12 +125,17 @@ ALONE: dict[str, Callable[[Stage], Any]] = {
     "incident.create_for_others": lambda s: commands.open_incident(
         actor=s.actor, title="x", requester_id=s.desk.people["colleague"].pk
     ),
+    "notification.update": lambda s: update_preferences(actor=s.actor, digest="daily"),
+    "notification.manage": lambda s: set_template(
+        actor=s.actor, key="reply", language="en", subject="{ticket.number}", text="x"
+    ),
     "team.manage": lambda s: create_team(actor=s.actor, name="New team"),
     "person.manage": lambda s: create_person(actor=s.actor, name="New person"),
     "person.erase": lambda s: erase_person(actor=s.actor, person_id=s.desk.people["colleague"].pk),
     "grant.manage": lambda s: grant_role(actor=s.actor, person_id=s.desk.people["colleague"].pk, role="auditor"),
     "token.manage": lambda s: revoke_token(actor=s.actor, token_id=s.token_id),
     "oncall.manage": lambda s: create_schedule(actor=s.actor, name="New schedule"),
+    "sla.manage": lambda s: create_calendar(actor=s.actor, name="New hours", hours={"timezone": "UTC", "always": True}),
     "text.retire": lambda s: retire_texts(actor=s.actor),
 }
 

@@ -12,7 +12,7 @@ from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import yaml
@@ -20,8 +20,12 @@ from django.db import transaction
 from django.test import Client, override_settings
 
 from itsm.access.catalogue import GRANTABLE, PER_PROCESS
+from itsm.events.relay import relay
+from itsm.notify.models import Notification
 from itsm.oncall.models import OnCallOverride
-from itsm.tickets.commands import attach_file, link_tickets
+from itsm.sla.commands import create_calendar
+from itsm.sla.models import SlaPolicy
+from itsm.tickets.commands import attach_file, comment_on_ticket, link_tickets
 from itsm.tickets.commands.configuration import create_category, create_service
 from tests.api.caller import problem
 from tests.factories import Desk
@@ -30,6 +34,7 @@ from tests.oncall.schedules import fill
 from tests.snapshot import changes, snapshot
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "openapi.yaml"
+HOURS = {"timezone": "UTC", "weekly": {"mon": [["09:00", "17:00"]]}}
 METHODS = ("get", "post", "patch", "put", "delete")
 
 
@@ -77,6 +82,12 @@ def example(name: str, about: dict[str, Any], ids: dict[str, str]) -> Any:
     if "enum" in about:
         return about["enum"][0]
     kind = about.get("type")
+    if name in {"hours", "terms"}:
+        return (
+            HOURS
+            if name == "hours"
+            else {"calendar": ids["calendar"], "targets": [{"target": "4h", "when": {"priority": [1]}}]}
+        )
     if kind == "array" or kind == ["array", "null"]:
         return [example(name, resolved(about["items"]), ids)]
     if about.get("format") == "date-time":
@@ -122,19 +133,31 @@ class Attacker:
         self.foreign_ticket = theirs.pk
         self.keys = {
             "incidents": self.ticket.pk,
+            "me": self.told(),
             "teams": desk.teams["network"].pk,
             "users": desk.people["agent"].pk,
             "services": create_service(actor=actor, name="Ours").pk,
             "categories": create_category(actor=actor, name="Ours").pk,
+            "sla-calendars": create_calendar(actor=actor, name="Ours", hours=HOURS).pk,
         }
         self.keys["on-call-schedules"] = fill(desk, "Ours").pk
         with desk.inside():
             self.ids["override"] = str(OnCallOverride.objects.get().pk)
+        self.ids["calendar"] = str(self.keys["sla-calendars"])
+        with desk.inside():
+            self.keys["sla-policies"] = SlaPolicy.objects.get(name="Resolution").pk
         self.before = snapshot(desk)
         self.wrong: list[str] = []
         self.asked = self.sent = 0
         #: Every request, or every ``share``-th from ``first`` on.
         self.first, self.share = 0, 1
+
+    def told(self) -> UUID:
+        """A notification in the attacker's own inbox."""
+        comment_on_ticket(actor=self.desk.actor("agent"), ticket_id=self.ticket.pk, body="@everything look")
+        relay(self.desk.tenant.pk)
+        with self.desk.inside():
+            return UUID(str(Notification.objects.values_list("pk", flat=True).get(topic="mention")))
 
     def address(self, operation: Operation, **parts: str) -> str:
         folder = operation.path.split("/")[3]

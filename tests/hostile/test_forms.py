@@ -24,6 +24,9 @@ from django.utils.http import urlsafe_base64_encode
 
 from itsm.access.catalogue import GRANTABLE, PER_PROCESS
 from itsm.access.commands import grant_role
+from itsm.events.relay import relay
+from itsm.notify.commands.endpoints import create_endpoint
+from itsm.notify.commands.templates import set_template
 from itsm.tenancy.models import Organisation, User
 from itsm.tickets.commands import attach_file, comment_on_ticket, link_tickets, watch_ticket
 from itsm.tickets.commands.configuration import create_category, create_service
@@ -70,6 +73,10 @@ class Visitor:
         with desk.inside():
             Organisation(tenant_id=desk.tenant.pk, name="Branch").save(force_insert=True)
         desk.token("agent", "incidents:read")
+        comment_on_ticket(actor=desk.actor("agent"), ticket_id=self.ticket.pk, body="@everything look")
+        create_endpoint(actor=admin, name="Pager", url="https://hooks.example.org/")
+        set_template(actor=admin, key="reply", language="en", subject="{ticket.number}", text="{event.body}")
+        relay(desk.tenant.pk)
         fill(desk, "Network")
         grant_role(actor=admin, person_id=desk.person("last").pk, role="requester")
         invited = User.objects.create(email="invited@acme.example")

@@ -28,6 +28,7 @@ from itsm.tenancy.fields import TenantModel
 from itsm.tenancy.models import Organisation
 from itsm.tenancy.reconciler import references, tenant_models
 from itsm.tickets.commands import attach_file, comment_on_ticket, link_tickets, watch_ticket
+from itsm.tickets.models import Service
 from tests.committed import CommittedDatabase
 from tests.factories import Desk, make_desk
 from tests.oncall import schedules
@@ -36,6 +37,8 @@ MODELS = tenant_models()
 every_model = pytest.mark.parametrize("model", MODELS, ids=lambda m: m._meta.label)
 LOUD = r"itsm\.tenant|invalid input syntax for type uuid"
 A_TIME = datetime(2026, 1, 1, tzinfo=UTC)
+#: Fields that may be empty, but not all of their kind at once; each row wants one of its own.
+ONE_OF = {("sla.CalendarChoice", "service"): "organisation_id"}
 
 
 def fill(desk: Desk) -> Desk:
@@ -61,7 +64,7 @@ def fill(desk: Desk) -> Desk:
     schedules.fill(desk, "Network")
     relay(desk.tenant.pk)
     with desk.inside():
-        for model in [Organisation, *MODELS]:
+        for model in [Organisation, Service, *MODELS]:
             if not model.objects.exists():
                 row_of(model, desk).save(force_insert=True)
     desk.incident()
@@ -72,7 +75,14 @@ def row_of(model: type[TenantModel], desk: Desk, **given: Any) -> models.Model:
     """An unsaved row that the table would accept."""
     values: dict[str, Any] = {"tenant_id": desk.tenant.pk}
     for field in model._meta.local_fields:
-        if field.name in {"tenant", "id"} or field.attname in given or field.has_default() or field.null:
+        if field.name in {"tenant", "id"} or field.attname in given or field.has_default():
+            continue
+        other = ONE_OF.get((model._meta.label, field.name))
+        if other is not None and other not in given:
+            fresh = row_of(field.related_model, desk)
+            fresh.save(force_insert=True)
+            values[field.attname] = fresh.pk
+        if field.null:
             continue
         if isinstance(field, models.ForeignKey):
             values[field.attname] = field.related_model.objects.values_list("pk", flat=True).first()

@@ -18,6 +18,9 @@ from itsm.access.catalogue import GRANTABLE, PER_PROCESS, SCOPES
 from itsm.access.commands import create_token
 from itsm.access.models import RoleGrant
 from itsm.events.models import Event
+from itsm.events.relay import relay
+from itsm.notify.commands.endpoints import create_endpoint
+from itsm.notify.commands.templates import set_template
 from itsm.tenancy.models import Organisation
 from itsm.tickets.commands import attach_file, comment_on_ticket, link_tickets
 from itsm.tickets.models import Category, Service
@@ -54,6 +57,9 @@ def two(db: None) -> tuple[Desk, Desk, Any]:
     attach_file(actor=agent, ticket_id=ticket.pk, name=f"{SECRET}.txt", content=BytesIO(SECRET.encode()), size=8)
     link_tickets(actor=agent, ticket_id=ticket.pk, target_id=ours.incident(title=SECRET).pk)
     ours.token("agent", "incidents:read")
+    relay(ours.tenant.pk)  # tells the requester of the reply
+    create_endpoint(actor=ours.actor("admin"), name=SECRET, url="https://hooks.example.org/")
+    set_template(actor=ours.actor("admin"), key="reply", language="en", subject=SECRET, text=SECRET)
     fill(ours, SECRET)
     with ours.inside():
         for model in (Service, Category, Organisation):

@@ -17,6 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from incidents.commands import start_incident
 from itsm.tickets.search import index_ticket
 from scripts.bench import report
+from scripts.bench.clock_rows import promised
 from scripts.bench.operations import NAMES
 from tests.api.caller import Caller
 from tests.factories import Desk
@@ -28,6 +29,8 @@ BUDGETS: dict[str, int] = json.loads((CHECKOUT / "tests" / "budgets.json").read_
 @pytest.fixture
 def operations(acme: Desk) -> dict[str, Callable[[], Any]]:
     """The benchmark's operations on a desk with ten incidents in progress."""
+    # As there: the hold reason pauses the clocks.
+    promised(acme.tenant.pk)
     with acme.inside():
         tickets = [acme.incident("agent", team_id=acme.teams["apps"].pk) for _ in range(10)]
         for ticket in tickets:
@@ -64,6 +67,21 @@ def test_what_is_benchmarked_has_a_budget(operations: dict[str, Callable[[], Any
     assert len(counted) == BUDGETS[name], "update tests/budgets.json on purpose, never in passing\n" + "\n".join(
         counted
     )
+
+
+def test_what_means_nothing_to_clocks_asks_nothing_of_them(acme: Desk) -> None:
+    ticket = acme.incident("agent")
+    caller = Caller(acme, "agent", "incidents:read", "incidents:write", prefix=False)
+    for address, body in (
+        ("comments/", {"body": "Between us.", "audience": "internal"}),
+        ("watch/", {}),
+    ):
+        with CaptureQueriesContext(connection) as sent:
+            answer = caller.post(f"incidents/{ticket.pk}/{address}", body)
+        assert answer.status_code < 300, answer.content
+        assert [
+            q["sql"] for q in sent.captured_queries if "sla_slaclock" in q["sql"] or "sla_slapolicy" in q["sql"]
+        ] == []
 
 
 def test_the_page_of_figures_is_written_between_its_marks(tmp_path: Path) -> None:
@@ -109,3 +127,19 @@ def test_every_operation_is_answered_rightly_by_both_servers() -> None:
                 line.split()[:2] == [name, target] for line in done.stdout.splitlines()
             ), done.stdout[-3000:]
     assert "WRONG" not in done.stdout
+
+
+@pytest.mark.slow
+def test_the_sweep_is_measured_and_fires_everything_once() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.bench.clocks", "--quick"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "WRONG" not in done.stdout
+    assert "4 sweepers: fires per second" in done.stdout
+    assert "beat alone" in done.stdout

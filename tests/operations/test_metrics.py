@@ -156,10 +156,11 @@ def test_without_its_engines_it_still_answers(committed_db: CommittedDatabase, s
 
 def test_every_metric_is_explained(acme: Desk) -> None:
     shared.task_ended("probe", "success", 0.1)
+    shared.dispatched("email", "sent")
     relay(acme.tenant.pk)
     told = set(re.findall(r"^\| `(viable_\w+)", PAGE, re.MULTILINE))
     shown = {re.sub(r"_(bucket|count|sum)$", "", name) for name in scrape()}
     assert shown == told
     assert {label for labels in re.findall(r"^\| `viable_\w+\{([\w,]+)\}", PAGE, re.MULTILINE) for label in labels.split(",")} == {
-        "method", "route", "status", "task", "outcome",
+        "method", "route", "status", "task", "outcome", "channel",
     }  # fmt: skip

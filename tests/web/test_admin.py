@@ -31,6 +31,8 @@ MODELS = (
     "tickets/desksettings",
     "oncall/oncallschedule",
     "oncall/oncalllayer",
+    "sla/slacalendar",
+    "sla/slapolicy",
     "events/event",
 )
 AUDITED = {"tenancy/membership", "access/rolegrant", "access/apitoken", "events/event"}

@@ -57,7 +57,10 @@ def comment_on_ticket(
         )
         files = _own_files(actor, ticket, attachment_ids)
         mentioned = _mentioned(actor, ticket, text, internal=audience == Audience.INTERNAL)
-        work.add(comment, *(Watcher(tenant_id=actor.tenant_id, ticket_id=ticket.pk, person_id=p) for p in mentioned))
+        watch = set(mentioned)
+        if mentioned:
+            watch -= set(Watcher.objects.filter(ticket_id=ticket.pk).values_list("person_id", flat=True))
+        work.add(comment, *(Watcher(tenant_id=actor.tenant_id, ticket_id=ticket.pk, person_id=p) for p in watch))
         for file in files:
             file.comment_id, file.audience = comment.pk, audience
             work.changed(file, "comment", "audience")
@@ -90,7 +93,7 @@ def _own_files(actor: Actor, ticket: Ticket, ids: Sequence[UUID]) -> list[Attach
 
 
 def _mentioned(actor: Actor, ticket: Ticket, text: str, *, internal: bool) -> list[UUID]:
-    """People named in the text who may see the ticket (and notes, for a note) and do not watch it yet."""
+    """People named in the text who may see the ticket (and notes, for a note), also those who watch it already."""
     found: list[UUID] = []
     for name in dict.fromkeys(match.lower().rstrip(".-") for match in _MENTION.findall(text)[:_MAX_MENTIONS]):
         people = Person.objects.filter(tenant_id=actor.tenant_id, is_active=True)
@@ -107,6 +110,6 @@ def _mentioned(actor: Actor, ticket: Ticket, text: str, *, internal: bool) -> li
             continue
         if not visible_to(other, Ticket.objects.filter(pk=ticket.pk)).exists():
             continue
-        if not Watcher.objects.filter(ticket_id=ticket.pk, person_id=matches[0]).exists():
+        if matches[0] not in found:
             found.append(matches[0])
     return found

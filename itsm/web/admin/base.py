@@ -48,10 +48,14 @@ class CommandModelForm(_Form):
             for problem in self.refusal.problems:
                 name = problem.pointer.strip("/").split("/")[0]
                 name = self.places.get(name, name)
-                self.add_error(name if name in self.fields else None, problem_text(problem))
+                self.add_error(name if name in self.fields else None, self.said(problem))
         elif self.refusal is not None:
             self.add_error(None, refusal_text(self.refusal))
         return data
+
+    def said(self, problem: FieldProblem) -> str:
+        """A problem with one input, for whoever reads the form."""
+        return problem_text(problem)
 
 
 class CommandAdmin(_Admin):

@@ -1,0 +1,42 @@
+"""What people are told about incidents, beside what they are told about every ticket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.utils.translation import gettext_lazy as _
+
+from itsm.events.models import Event
+from itsm.notify.standard import assignee_of, requester_of
+from itsm.notify.topics import Topic, hear_also, register
+
+
+def _both(event: Event) -> Iterable[UUID | None]:
+    return [*requester_of(event), *assignee_of(event)]
+
+
+def connect() -> None:
+    """Register them, after those of the spine."""
+    register(
+        Topic("resolved", _("My request is resolved"), ("incident.resolved",), requester_of),
+        Topic("reopened", _("A request of mine, or one assigned to me, is reopened"), ("incident.reopened",), _both),
+        # Whoever was told that it is resolved need not be written to again a week later, when it is closed.
+        Topic("closed", _("My request is closed"), ("incident.closed",), requester_of, email=False),
+        Topic("canceled", _("My request is canceled"), ("incident.canceled",), requester_of),
+        Topic("merged", _("My request is merged into another one"), ("incident.merged",), requester_of),
+    )
+    # Opening an incident with an assignee or a team assigns it.
+    hear_also("assigned_me", "incident.opened")
+    hear_also("assigned_team", "incident.opened")
+    hear_also(
+        "watched",
+        "incident.started",
+        "incident.held",
+        "incident.resumed",
+        "incident.resolved",
+        "incident.reopened",
+        "incident.closed",
+        "incident.canceled",
+        "incident.merged",
+    )
