@@ -3,12 +3,13 @@
 from incidents.commands.closing import cancel_incident, close_incident, reopen_incident, resolve_incident
 from incidents.commands.major import declare_major, stand_down_major
 from incidents.commands.major_review import review_major
-from incidents.commands.major_updates import change_major_roles, send_major_update
+from incidents.commands.major_updates import attach_children, change_major_roles, send_major_update
 from incidents.commands.merging import merge_incident
 from incidents.commands.opening import open_follow_up, open_incident
 from incidents.commands.working import hold_incident, resume_incident, start_incident, take_incident
 
 __all__ = [
+    "attach_children",
     "cancel_incident",
     "change_major_roles",
     "close_incident",

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from incidents.commands.major import led
 from incidents.commands.major_people import appoint, change_commander, clean_people, stakeholders_of
+from incidents.flow import KIND
 from incidents.models import MajorState
 from itsm.events.models import Event
 from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
-from itsm.kernel.errors import Problems
+from itsm.kernel.errors import Invalid, Problems
 from itsm.kernel.texts import BODY_MAX, clean_text
 from itsm.kernel.unset import UNSET, Unset
 from itsm.tenancy.models import Person
+from itsm.tickets.commands import set_parent
+from itsm.tickets.fetch import lock_ticket
 from itsm.tickets.models import Ticket, Watcher
+
+#: Incidents that can be put below another one at once.
+CHILDREN_MAX = 100
 
 _LED = (MajorState.DECLARED, MajorState.REVIEW_DUE)
 
@@ -47,6 +54,25 @@ def change_major_roles(
         if commander_id is not UNSET:
             change_commander(work, ticket, major, commander_id)
         appoint(work, ticket, people)
+    return ticket
+
+
+def attach_children(
+    *, actor: Actor, ticket_id: UUID, child_ids: Sequence[UUID], expected_version: int | None = None
+) -> Ticket:
+    """Put several incidents below this one at once: all of them, or none when one cannot be."""
+    with unit_of_work(actor):
+        ticket = lock_ticket(actor, ticket_id, permission="ticket.link", expected_version=expected_version, kind=KIND)
+        if len(child_ids) > CHILDREN_MAX:
+            raise Invalid.one("children", "too_many", f"At most {CHILDREN_MAX} at once.", limit=CHILDREN_MAX)
+        for child_id in dict.fromkeys(child_ids):
+            try:
+                set_parent(actor=actor, ticket_id=child_id, parent_id=ticket.pk)
+            except Invalid as error:
+                # Of this one; the field that it came from is another than that of one child.
+                found = [replace(problem, pointer="/children") for problem in error.problems]
+                raise Invalid(found, error.detail) from None
+        ticket.refresh_from_db()
     return ticket
 
 
