@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("config.api")),
     path("incidents/", include("incidents.web.urls")),
     path("reports/", include("incidents.web.report")),
+    path("reports/", include("itsm.web.views.service_levels")),
     path("", include("itsm.web.urls")),
 ]
 

@@ -44,6 +44,7 @@ from itsm.tickets.models import Watcher
 from itsm.web import panes, places, refusals, sections
 from itsm.web.views import sla as sla_page
 from itsm.web.views.oncall import ON_CALL
+from itsm.web.views.service_levels import SERVICE_LEVELS
 
 #: What a new tenant gets, in this order.
 PROVISION: tuple[Callable[[UUID], None], ...] = (
@@ -65,7 +66,7 @@ def connect() -> None:
     wiring.bare_tickets = chains.bare_tickets
     kinds.register(INCIDENT)
     panes.register(INCIDENT.key, incident_pane)
-    places.register(*INCIDENT_PLACES, ON_CALL)
+    places.register(*INCIDENT_PLACES, SERVICE_LEVELS, ON_CALL)
     sections.register(sla_page.section)
     refusals.register(INCIDENT_VERBS, INCIDENT_REFUSALS)
     ticket_telling.connect()

@@ -57,7 +57,7 @@ def viable_application(port: int, state: Path, checkout: Path = CHECKOUT) -> App
     celery = [python, "-m", "celery", "-A", "config.celery"]
     return Application(
         checkout=checkout,
-        migrate=[python, "manage.py", "migrate", "--no-input"],
+        migrate=[python, "manage.py", "provision_tenants", "--migrate"],
         seed=[python, "manage.py", "seed_demo"],
         web=[
             python, "-m", "granian", "--interface", "wsgi", "--no-ws",

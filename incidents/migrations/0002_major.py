@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('incidents', '0001_initial'),
         ('tenancy', '0004_settings'),
-        ('tickets', '0008_major'),
+        ('tickets', '0009_major'),
     ]
 
     operations = [

@@ -25,6 +25,7 @@ from itsm.api.views.oncall import (
     ScheduleView,
     ShiftsView,
 )
+from itsm.api.views.service_levels import ServiceLevelReportView
 from itsm.api.views.sla_calendars import CALENDARS
 from itsm.api.views.sla_policies import POLICIES
 
@@ -54,6 +55,7 @@ urlpatterns: list[URLPattern] = [
         for address, view in (*CALENDARS.items(), *POLICIES.items())
         for pattern in route(f"{address}/", view, address.replace("/<str:key>", "-one").replace("/", "-"))
     ),
+    *route("reports/service-levels/", ServiceLevelReportView, "report-service-levels"),
     path("schema/", schema, name="api-schema"),
     path("schema", schema),
     path("docs/", docs, name="api-docs"),

@@ -18,7 +18,7 @@ from itsm.sla.book import Promise, business_time, terms_of
 from itsm.sla.calendar import SECOND, BusinessTime, to_micros
 from itsm.sla.clock import Clock, ClockState, Span
 from itsm.sla.facts import Fact
-from itsm.sla.models import Metric, SlaClock, SlaClockEvent
+from itsm.sla.models import ENDS, Metric, SlaClock, SlaClockEvent
 from itsm.sla.rows import computed, record, store
 from itsm.sla.targets import SECONDS_MAX
 from itsm.sla.terms import Terms
@@ -53,6 +53,8 @@ class Course:
     rows: list[SlaClock]
     #: Recorded history up to this fact, for clocks that start late; empty when there is none.
     past: Callable[[], Sequence[Fact]] = lambda: ()
+    #: The organisation of the ticket's requester, asked when a clock ends.
+    organisation: Callable[[], UUID | None] = lambda: None
     new: list[SlaClock] = field(default_factory=list)
     touched: dict[UUID, SlaClock] = field(default_factory=dict)
     events: list[SlaClockEvent] = field(default_factory=list)
@@ -93,8 +95,8 @@ class Course:
 
     @property
     def due_at(self) -> datetime | None:
-        """The earliest deadline of the clocks that run, for the spine."""
-        return min((row.due_at for row in self.rows if row.due_at is not None), default=None)
+        """The earliest deadline of open clocks, for the spine. One that waits has none, unless it has passed: it stays passed."""
+        return min((due for row in self._open() if (due := row.due_at or row.breached_at) is not None), default=None)
 
     def _works_on(self) -> bool:
         return self.ticket.state_category in OPEN_CATEGORIES
@@ -268,7 +270,9 @@ class Course:
         self._put(row, clock, "retarget", fact, because)
 
     def _spans(self, row: SlaClock) -> list[Span]:
-        stored = SlaClockEvent.objects.filter(tenant_id=self.tenant_id, clock_id=row.pk).order_by("generation")
+        stored: Iterable[SlaClockEvent] = ()
+        if row not in self.new:
+            stored = SlaClockEvent.objects.filter(tenant_id=self.tenant_id, clock_id=row.pk).order_by("generation")
         return spans_of(self.tenant_id, [*stored, *(event for event in self.events if event.clock_id == row.pk)])
 
     def _do(
@@ -281,7 +285,15 @@ class Course:
         row.cycle = clock.cycle
         store(row, clock)
         self.touched[row.pk] = row
-        self.events.append(record(row, operation, fact.at, reason, fact.event_id))
+        event = record(row, operation, fact.at, reason, fact.event_id)
+        if operation in ENDS:
+            event.priority, event.team_id, event.service_id = (
+                self.ticket.priority,
+                self.ticket.team_id,
+                self.ticket.service_id,
+            )
+            event.organisation_id = self.organisation()
+        self.events.append(event)
 
     def _terms(self, row: SlaClock) -> Terms:
         return terms_of(self.tenant_id, row.policy_version_id)

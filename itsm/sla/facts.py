@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from itsm.events.kinds import current
-from itsm.events.models import Event
 from itsm.sla.calendar import to_micros
 from itsm.tickets.kinds import KINDS
 from itsm.tickets.models import Audience, StateCategory
@@ -25,6 +25,26 @@ def keep_cadence(*, begins: Iterable[str], kept: Iterable[str], ends: Iterable[s
     """Say which events make news due on a ticket, which are news, and after which none is owed any more."""
     for word, kinds in (("begins", begins), ("kept", kept), ("ends", ends)):
         CADENCE.update(dict.fromkeys(kinds, word))
+
+
+class Recorded(Protocol):
+    """What facts need of an event."""
+
+    @property
+    def pk(self) -> UUID: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def payload(self) -> Any: ...
+    @property
+    def occurred_at(self) -> datetime: ...
+    @property
+    def actor_id(self) -> UUID | None: ...
+
+
+E = TypeVar("E", bound=Recorded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +66,13 @@ class Fact:
     cadence: str = ""
 
 
-def facts(kind: str, events: Sequence[Event], *, works: Callable[[Event], bool]) -> list[Fact]:
+def facts(kind: str, events: Sequence[E], *, works: Callable[[E], bool]) -> list[Fact]:
     """The events of a ticket of this kind that mean anything. ``works`` says whether the author of one works on it."""
     found = (_fact(kind, event, works) for event in events)
     return [fact for fact in found if fact is not None]
 
 
-def _fact(kind: str, event: Event, works: Callable[[Event], bool]) -> Fact | None:
+def _fact(kind: str, event: E, works: Callable[[E], bool]) -> Fact | None:
     payload = current(event.kind, event.version, event.payload)
     at, changes = to_micros(event.occurred_at), payload.get("changes") or {}
     if event.kind == "ticket.commented":

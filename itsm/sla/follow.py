@@ -16,6 +16,7 @@ from itsm.sla.book import book
 from itsm.sla.course import Course
 from itsm.sla.facts import Fact, facts
 from itsm.sla.rows import FIELDS, locked_clocks
+from itsm.tenancy.models import Person
 from itsm.tenancy.rows import update
 from itsm.tickets.kinds import KINDS
 from itsm.tickets.models import Ticket
@@ -29,8 +30,17 @@ def follow(work: UnitOfWork, ticket: Ticket, events: Sequence[Event]) -> None:
     if not found:
         return
     tenant_id = work.actor.tenant_id
-    rows = [] if found[0].opened else locked_clocks(tenant_id, ticket.pk)
-    course = Course(tenant_id, ticket, cache(lambda: book(tenant_id)), rows, past=lambda: past_facts(tenant_id, ticket))
+    rows, organisation_id = ([], None) if found[0].opened else locked_clocks(ticket)
+    course = Course(
+        tenant_id,
+        ticket,
+        cache(lambda: book(tenant_id)),
+        rows,
+        past=lambda: past_facts(tenant_id, ticket),
+        organisation=(lambda: organisation_id)
+        if rows
+        else cache(lambda: _organisation(tenant_id, ticket.requester_id)),
+    )
     for fact in found:
         course.take(fact)
     write(work, course)
@@ -77,6 +87,13 @@ def past_facts(tenant_id: UUID, ticket: Ticket) -> list[Fact]:
         return author is not None and _works(author, ticket)
 
     return facts(ticket.kind, list(stored), works=lambda event: event.actor_id is not None and known(event.actor_id))
+
+
+def _organisation(tenant_id: UUID, person_id: UUID | None) -> UUID | None:
+    if person_id is None:
+        return None
+    own = Person.objects.filter(tenant_id=tenant_id, pk=person_id)
+    return own.values_list("organisation_id", flat=True).first()
 
 
 def _works(actor: Actor, ticket: Any) -> bool:

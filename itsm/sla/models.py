@@ -212,10 +212,15 @@ class SlaClock(TenantModel):
         ]
 
 
+#: Operations after which a clock has ended.
+ENDS = ("stop", "cancel")
+
+
 class SlaClockEvent(TenantModel):
     """One operation on a clock, as clock.py knows them. Replaying them gives the row again.
 
-    ``generation`` is the clock's after it, 1 for the start. ``reason`` is a code: the hold reason, what changed.
+    ``generation`` is the clock's after it, 1 for the start. ``reason`` is a code: the hold reason, what changed. An end
+    (ENDS) also keeps where the ticket stood then, so that what is reported of a period stays true when the ticket moves on.
     """
 
     tenancy_rights = APPEND_ONLY
@@ -234,10 +239,23 @@ class SlaClockEvent(TenantModel):
     reason = models.CharField(max_length=40, blank=True, default="")
     #: The event of the ticket that brought it about.
     event_id = models.UUIDField(null=True)
+    # Where the ticket stood at an end; empty for every other operation.
+    priority = models.PositiveSmallIntegerField(null=True)
+    team = TenantForeignKey(Team, null=True)
+    service = TenantForeignKey(Service, null=True)
+    #: The requester's.
+    organisation = TenantForeignKey(Organisation, null=True)
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["tenant", "clock", "generation"], name="sla_clock_event_generation")
+        ]
+        indexes: ClassVar = [
+            # For reports: what ended in a period, and what went on after its end.
+            models.Index(
+                fields=["tenant", "at"], name="sla_clock_ended", condition=Q(operation__in=["stop", "cancel"])
+            ),
+            models.Index(fields=["tenant", "clock"], name="sla_clock_reopened", condition=Q(operation="reopen")),
         ]
 
 

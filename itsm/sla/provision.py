@@ -24,7 +24,12 @@ _ALWAYS = frozenset({Metric.CADENCE})
 
 
 def provision(tenant_id: UUID) -> None:
-    """Two calendars in the desk's zone, and targets by priority for each of these metrics. Safe to repeat."""
+    """Two calendars in the desk's zone, and targets by priority for each of these metrics.
+
+    Safe to repeat: a desk that has calendars has made them its own, by whatever names.
+    """
+    if SlaCalendar.objects.filter(tenant_id=tenant_id).exists():
+        return
     calendars = {
         ALWAYS: _calendar(tenant_id, ALWAYS, {"always": True}),
         OFFICE: _calendar(tenant_id, OFFICE, {"weekly": _OFFICE_HOURS}),

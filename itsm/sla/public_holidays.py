@@ -61,7 +61,10 @@ def propose(hours: Hours, country: str, subdivision: str, years: Sequence[int], 
     import holidays
 
     code, part = country.strip().upper(), subdivision.strip()
-    _check(code, part, years)
+    problems = Problems()
+    check_country(problems, code, part)
+    _check_years(problems, years)
+    problems.raise_if_any()
     known: Any = holidays.country_holidays(code, subdiv=part or None)
     categories = [("public", False), *([("half_day", True)] if "half_day" in known.supported_categories else [])]
     found: dict[date, Proposal] = {}
@@ -90,20 +93,23 @@ def with_proposals(
     return written, named
 
 
-def _check(country: str, subdivision: str, years: Sequence[int]) -> None:
-    problems, known = Problems(), countries()
-    if country not in known:
+def check_country(problems: Problems, country: str, subdivision: str) -> None:
+    """Add a problem for a country, and one for a part of it, whose holidays are not known."""
+    code, part, known = country.strip().upper(), subdivision.strip(), countries()
+    if code not in known:
         problems.add("country", "unknown_country", "country must be a two-letter code whose holidays are known: DE.")
-    elif subdivision and subdivision not in known[country]:
-        parts = ", ".join(known[country][:_LISTED]) or "none"
-        problems.add("subdivision", "unknown_subdivision", f"Parts of {country} that are known: {parts}.", known=parts)
+    if part and part not in known.get(code, ()):
+        parts = ", ".join(known.get(code, ())[:_LISTED]) or "none"
+        problems.add("subdivision", "unknown_subdivision", f"Parts of {code[:2]} that are known: {parts}.", known=parts)
+
+
+def _check_years(problems: Problems, years: Sequence[int]) -> None:
     now = clock.now().year
     if not 0 < len(years) <= YEARS_MAX or len(set(years)) != len(years):
         problems.add("years", "too_many", f"Name 1 to {YEARS_MAX} years.", limit=YEARS_MAX)
     elif not all(now - _REACH <= year <= now + _REACH for year in years):
         low, high = now - _REACH, now + _REACH
         problems.add("years", "out_of_range", f"Years are from {low} to {high}.", low=low, high=high)
-    problems.raise_if_any()
 
 
 def _spoken(known: Any, language: str) -> str | None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
@@ -19,10 +20,10 @@ from itsm.kernel import clock
 from itsm.kernel.ids import new_id
 from itsm.sla import clock as clocks
 from itsm.sla.book import business_time, terms_of
-from itsm.sla.calendar import BusinessTime, to_micros
+from itsm.sla.calendar import BusinessTime, from_micros, to_micros
 from itsm.sla.clock import Clock, ClockState
 from itsm.sla.models import SlaClock
-from itsm.sla.rows import computed, store
+from itsm.sla.rows import computed
 from itsm.sla.targets import read_target
 from itsm.tenancy.bulk import insert_rows, update_rows
 from itsm.tenancy.context import tenant
@@ -48,7 +49,10 @@ SELECT DISTINCT ticket_id FROM sla_slaclock
 WHERE tenant_id = %(tenant)s AND state = 'running' AND ticket_id > %(after)s ORDER BY ticket_id LIMIT %(limit)s
 """
 _LOCK = "SELECT id, due_at FROM tickets_ticket WHERE tenant_id = %s AND id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
-_COLUMNS = [field.attname for field in SlaClock._meta.concrete_fields]
+_COLUMNS = (
+    "id", "ticket_id", "policy_version_id", "calendar_version_id", "promise", "state", "generation", "cycle", "target",
+    "elapsed", "started_at", "anchor_at", "paused_at", "due_at", "breached_at", "step_due", "fired",
+)  # fmt: skip
 _CLOCKS = (
     f"SELECT {', '.join(_COLUMNS)} FROM sla_slaclock WHERE tenant_id = %s AND ticket_id = ANY(%s) "
     "AND state IN ('running', 'paused') ORDER BY ticket_id, id FOR NO KEY UPDATE"
@@ -162,22 +166,21 @@ def _recompute(
         cursor.execute(_LOCK, [tenant_id, list(tickets)])
         due_before = dict(cursor.fetchall())
         cursor.execute(_CLOCKS, [tenant_id, list(tickets)])
-        rows = [SlaClock.from_db("default", _COLUMNS, row) for row in cursor.fetchall()]
+        rows = cursor.fetchall()
     now = clock.now()
-    due: dict[UUID, datetime] = {}
-    written: list[SlaClock] = []
-    moved = 0
+    micros, moved, due, written = to_micros(now), 0, dict[UUID, datetime](), list[dict[str, Any]]()
     for row in rows:
-        before, version = row.due_at, newest.get(row.calendar_version_id, row.calendar_version_id)
-        if only_moved or version != row.calendar_version_id:
-            after = on_hours(tenant_id, row, version, to_micros(now))
-            if not only_moved or _differs(computed(row, terms_of(tenant_id, row.policy_version_id)), after):
-                row.calendar_version_id = version
-                store(row, after)
-                written.append(row)
-                moved += row.due_at != before
-        if row.due_at is not None and (row.ticket_id not in due or row.due_at < due[row.ticket_id]):
-            due[row.ticket_id] = row.due_at
+        found = _Row(*row)
+        stands, version = found.due_at, newest.get(found.calendar_version_id, found.calendar_version_id)
+        if only_moved or version != found.calendar_version_id:
+            before = _clock(tenant_id, found)
+            after = _on_hours(tenant_id, found, before, version, micros)
+            if not only_moved or _differs(before, after):
+                stands = None if after.due is None else from_micros(after.due)
+                moved += stands != found.due_at
+                written.append(_written(found, version, after, stands))
+        if stands is not None and (found.ticket_id not in due or stands < due[found.ticket_id]):
+            due[found.ticket_id] = stands
     _write(tenant_id, now, written)
     others = [{"id": pk, "due_at": due.get(pk)} for pk, before in due_before.items() if due.get(pk) != before]
     # A deadline that moves is no change of the ticket: whoever edits it is not disturbed.
@@ -185,11 +188,58 @@ def _recompute(
     return len(written), moved
 
 
+class _Row(NamedTuple):
+    """The columns that are read; a model instance would cost as much as the computation."""
+
+    id: UUID
+    ticket_id: UUID
+    policy_version_id: UUID
+    calendar_version_id: UUID
+    promise: str
+    state: str
+    generation: int
+    cycle: int
+    target: int
+    elapsed: int
+    started_at: datetime
+    anchor_at: datetime | None
+    paused_at: datetime | None
+    due_at: datetime | None
+    breached_at: datetime | None
+    step_due: list[datetime | None]
+    fired: list[int]
+
+
+def _clock(tenant_id: UUID, row: _Row) -> Clock:
+    """What rows.computed() gives for a row of the model."""
+    return Clock(
+        ClockState(row.state),
+        row.target,
+        terms_of(tenant_id, row.policy_version_id).thresholds,
+        to_micros(row.started_at),
+        row.generation,
+        row.cycle,
+        row.elapsed,
+        None if row.anchor_at is None else to_micros(row.anchor_at),
+        None if row.paused_at is None else to_micros(row.paused_at),
+        None,
+        None if row.due_at is None else to_micros(row.due_at),
+        None if row.breached_at is None else to_micros(row.breached_at),
+        tuple(None if instant is None else to_micros(instant) for instant in row.step_due),
+        frozenset(row.fired),
+    )
+
+
 def on_hours(tenant_id: UUID, row: SlaClock, version_id: UUID, now: int, new: BusinessTime | None = None) -> Clock:
     """The clock of an open row as it goes on by these hours. ``new`` are hours that are not stored yet."""
+    return _on_hours(tenant_id, row, computed(row, terms_of(tenant_id, row.policy_version_id)), version_id, now, new)
+
+
+def _on_hours(
+    tenant_id: UUID, row: SlaClock | _Row, found: Clock, version_id: UUID, now: int, new: BusinessTime | None = None
+) -> Clock:
     old = business_time(tenant_id, row.calendar_version_id)
     new = new or business_time(tenant_id, version_id)
-    found = computed(row, terms_of(tenant_id, row.policy_version_id))
     if row.promise.endswith("bd"):
         # So many days are another span of work when the hours are others.
         work = read_target(row.promise).work(new, found.started)
@@ -203,17 +253,28 @@ def _differs(before: Clock, after: Clock) -> bool:
     )  # fmt: skip
 
 
-def _write(tenant_id: UUID, now: datetime, rows: Iterable[SlaClock]) -> None:
-    changed = [{name: getattr(row, name) for name in _CLOCK_TYPES} for row in rows]
-    events = [
-        {
-            "id": new_id(),
-            "clock_id": row.pk,
-            **{name: getattr(row, name) for name in _EVENT_TYPES if name not in {"id", "clock_id"}},
-        }
-        for row in rows
-    ]
-    update_rows("sla_slaclock", _CLOCK_TYPES, changed, tenant_id)
+def _written(row: _Row, version: UUID, after: Clock, due: datetime | None) -> dict[str, Any]:
+    """What is to be stored of a clock, and what its event says."""
+    return {
+        "id": row.id,
+        "clock_id": row.id,
+        "policy_version_id": row.policy_version_id,
+        "promise": row.promise,
+        "calendar_version_id": version,
+        "generation": after.generation,
+        "target": after.target,
+        "elapsed": after.elapsed,
+        "anchor_at": None if after.anchor is None else from_micros(after.anchor),
+        "due_at": due,
+        "breached_at": None if after.breached is None else from_micros(after.breached),
+        "step_due": [None if instant is None else from_micros(instant) for instant in after.armed],
+        "next_due_at": None if (first := after.next_due) is None else from_micros(first),
+    }
+
+
+def _write(tenant_id: UUID, now: datetime, rows: Sequence[dict[str, Any]]) -> None:
+    update_rows("sla_slaclock", _CLOCK_TYPES, rows, tenant_id)
+    events = [{name: row[name] for name in _EVENT_TYPES if name != "id"} | {"id": new_id()} for row in rows]
     insert_rows(
         "sla_slaclockevent",
         _EVENT_TYPES,

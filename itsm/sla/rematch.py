@@ -12,6 +12,8 @@ from dataclasses import replace
 from functools import cache, partial
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef
+
 from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.sla.book import Trees, book
@@ -22,7 +24,7 @@ from itsm.sla.follow import past_facts, write
 from itsm.sla.models import SlaClock, SlaPolicy
 from itsm.sla.rows import locked_clocks
 from itsm.tenancy.context import tenant
-from itsm.tickets.models import Ticket
+from itsm.tickets.models import OPEN_CATEGORIES, Ticket
 
 #: Tickets that a command asks itself, before it answers; the rest follows by the event that it wrote.
 AT_ONCE = 500
@@ -50,6 +52,32 @@ def withdraw_inactive(tenant_id: UUID, *, budget: float | None = None) -> int:
     return sum(withdraw_policy(tenant_id, pk, budget=budget) for pk in left)
 
 
+def start_missing(tenant_id: UUID) -> int:
+    """Give open tickets that have no clock at all those that policies promise, as if they had held from the beginning.
+
+    What is overdue by then fires at the next sweep. Answers how many tickets were looked at.
+    """
+    asked, after = 0, UUID(int=0)
+    while True:
+        with unit_of_work(Actor.system(tenant_id, "sla")) as work:
+            without = ~Exists(SlaClock.objects.filter(ticket_id=OuterRef("pk")))
+            rows = Ticket.objects.filter(without, pk__gt=after, state_category__in=OPEN_CATEGORIES)
+            tickets = list(rows.select_for_update(no_key=True, of=("self",)).order_by("pk")[:_BATCH])
+            now, the_book = to_micros(work.now), cache(lambda: replace(book(tenant_id), trees=Trees()))
+            for ticket in tickets:
+                course = Course(tenant_id, ticket, the_book, [], partial(past_facts, tenant_id, ticket))
+                course.take(Fact(now, None, changed=frozenset({"policy"})))
+                write(work, course)
+        asked += len(tickets)
+        if len(tickets) < _BATCH:
+            return asked
+        after = tickets[-1].pk
+
+
+def _same(organisation_id: UUID | None) -> UUID | None:
+    return organisation_id
+
+
 def _all(
     tenant_id: UUID,
     which: dict[str, object],
@@ -69,7 +97,8 @@ def _all(
             now, the_book = to_micros(work.now), cache(lambda: replace(book(tenant_id), trees=Trees()))
             for ticket in tickets:
                 past = partial(past_facts, tenant_id, ticket)
-                course = Course(tenant_id, ticket, the_book, locked_clocks(tenant_id, ticket.pk), past)
+                rows, organisation_id = locked_clocks(ticket)
+                course = Course(tenant_id, ticket, the_book, rows, past, partial(_same, organisation_id))
                 ask(course, Fact(now, None))
                 write(work, course)
         asked += len(ids)

@@ -11,6 +11,7 @@ from itsm.sla.calendar import from_micros, to_micros
 from itsm.sla.clock import Clock, ClockState
 from itsm.sla.models import SlaClock, SlaClockEvent
 from itsm.sla.terms import Terms
+from itsm.tickets.models import Ticket
 
 #: What an operation may change in a row.
 FIELDS = (
@@ -19,14 +20,21 @@ FIELDS = (
     "attempts", "last_error",
 )  # fmt: skip
 _COLUMNS = [field.attname for field in SlaClock._meta.concrete_fields]
-_OF_TICKET = f"SELECT {', '.join(_COLUMNS)} FROM sla_slaclock WHERE tenant_id = %s AND ticket_id = %s ORDER BY id FOR NO KEY UPDATE"
+_ORGANISATION = "SELECT organisation_id FROM tenancy_person WHERE tenant_id = %s AND id = %s"
+_OF_TICKET = f"""SELECT ({_ORGANISATION}), {", ".join(_COLUMNS)} FROM sla_slaclock
+WHERE tenant_id = %s AND ticket_id = %s ORDER BY id FOR NO KEY UPDATE"""
 
 
-def locked_clocks(tenant_id: UUID, ticket_id: UUID) -> list[SlaClock]:
-    """All clocks of a ticket whose row the caller has locked, oldest first, locked too."""
+def locked_clocks(ticket: Ticket) -> tuple[list[SlaClock], UUID | None]:
+    """All clocks of a ticket whose row the caller has locked, oldest first, locked too; with its requester's organisation.
+
+    Without clocks there is no organisation either: nothing ends that would keep it.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(_OF_TICKET, [tenant_id, ticket_id])
-        return [SlaClock.from_db("default", _COLUMNS, row) for row in cursor.fetchall()]
+        cursor.execute(_OF_TICKET, [ticket.tenant_id, ticket.requester_id, ticket.tenant_id, ticket.pk])
+        found = cursor.fetchall()
+    rows = [SlaClock.from_db("default", _COLUMNS, row[1:]) for row in found]
+    return rows, found[0][0] if found else None
 
 
 def computed(row: SlaClock, terms: Terms) -> Clock:

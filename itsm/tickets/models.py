@@ -185,6 +185,11 @@ class Ticket(TenantModel):
                 condition=Q(state_category__in=["new", "active", "waiting"]),
             ),
             models.Index(
+                fields=["tenant", "due_at", "-id"],
+                name="ticket_open_due",
+                condition=Q(state_category__in=["new", "active", "waiting"]),
+            ),
+            models.Index(
                 fields=["tenant", "priority", "-id"],
                 name="ticket_waiting",
                 condition=Q(state_category="waiting"),

@@ -14,6 +14,7 @@ from django.db.models import BooleanField, F, Func, Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
 from itsm.access.decide import visible_to
+from itsm.kernel import clock
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Invalid, Problems
 from itsm.tickets import keyset
@@ -39,10 +40,14 @@ _COUNTED = {
     "urgent": "AND tickets_ticket.priority <= 2",
     "waiting": "AND tickets_ticket.state_category = 'waiting'",
     "major": "AND tickets_ticket.is_major",
+    "due": "AND tickets_ticket.due_at IS NOT NULL",
+    "breached": "AND tickets_ticket.due_at < %s",
 }
 
 #: Views by name. A view is a starting point that the other filters narrow.
-VIEWS = ("mine", "unassigned", "open", "urgent", "waiting", "major", "done", "all")
+VIEWS = ("mine", "unassigned", "open", "urgent", "waiting", "major", "due", "breached", "done", "all")
+#: The order of a view where none is asked for: soonest first in those of deadlines, most urgent first in the others.
+_ORDERS = {"due": "due", "breached": "due"}
 #: Orders by name. A leading "-" turns one round; without a sort, most urgent first. Among equals, the newest first.
 SORTS = {
     sort.name: sort
@@ -123,8 +128,9 @@ def parse(actor: Actor, given: Mapping[str, Sequence[str]]) -> QueueQuery:
     for unknown in sorted(set(given) - PARAMETERS):
         problems.add(unknown[:40], "unknown_parameter", f"Known parameters: {', '.join(sorted(PARAMETERS))}.")
     values = {name: _split(problems, name, given.get(name, ())) for name in _FILTERS if name != "q"}
+    view = _choice(problems, "view", values["view"], VIEWS) or "all"
     query = QueueQuery(
-        view=_choice(problems, "view", values["view"], VIEWS) or "all",
+        view=view,
         kinds=_choices(problems, "kind", values["kind"], tuple(KINDS)),
         states=_states(problems, values["state"]),
         categories=_choices(problems, "state_category", values["state_category"], tuple(StateCategory.values)),
@@ -139,7 +145,7 @@ def parse(actor: Actor, given: Mapping[str, Sequence[str]]) -> QueueQuery:
         updated_since=_instant(problems, "updated_since", values["updated_since"]),
         opened_since=_instant(problems, "opened_since", values["opened_since"]),
         words=_last(given.get("q", ())).replace("\x00", " ").strip()[:400],
-        sort=_sort(problems, _last(given.get("sort", ()))),
+        sort=_sort(problems, _last(given.get("sort", ())), _ORDERS.get(view, "priority")),
         after=_last(given.get("after", ())),
         limit=_limit(problems, _last(given.get("limit", ()))),
     )
@@ -214,7 +220,8 @@ def counts(actor: Actor) -> dict[str, int]:
     except EmptyResultSet:
         return dict.fromkeys(_COUNTED, 0)
     each = [f"(SELECT count(*) FROM ({base} {also} LIMIT {COUNT_MAX + 1}) v)" for also in _COUNTED.values()]
-    values = [part for also in _COUNTED.values() for part in (*params, *([actor.person_id] if "%s" in also else []))]
+    own: dict[str, list[Any]] = {"mine": [actor.person_id], "breached": [clock.now()]}
+    values = [part for name in _COUNTED for part in (*params, *own.get(name, ()))]
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(each)}", values)
         return dict(zip(_COUNTED, cursor.fetchone(), strict=True))
@@ -235,6 +242,9 @@ def _view(actor: Actor, view: str) -> Q:
         "urgent": open_work & Q(priority__lte=2),
         "waiting": _in_category([StateCategory.WAITING]),
         "major": open_work & Q(is_major=True),
+        "due": open_work & Q(due_at__isnull=False),
+        # The spine carries the earliest deadline of the open clocks, and one that has passed while they wait: see sla/course.py.
+        "breached": open_work & Q(due_at__lt=clock.now()),
         "done": _in_category([StateCategory.DONE]),
     }[view]
 
@@ -332,14 +342,14 @@ def _instant(problems: Problems, name: str, values: Sequence[str]) -> datetime |
     return None
 
 
-def _sort(problems: Problems, value: str) -> str:
+def _sort(problems: Problems, value: str, usual: str) -> str:
     if not value:
-        return "priority"
+        return usual
     if value not in SORTS:
         known = ", ".join(name for name in SORTS if not name.startswith("-"))
         detail = f"sort takes one of {known}, with - in front for downwards."
         problems.add("sort", "unknown_value", detail, known=known)
-        return "priority"
+        return usual
     return value
 
 

@@ -111,7 +111,7 @@ def test_holidays_are_proposed(owner: Caller) -> None:
             ("country=DE", "years"),
         ):
             refused = problem(owner.get(f"{here}?{query}"), 400, "invalid")
-            assert [e["parameter"] for e in refused["errors"]] == [name]
+            assert name in [e["parameter"] for e in refused["errors"]]
 
 
 def test_who_lives_by_a_calendar(acme: Desk, owner: Caller) -> None:

@@ -172,7 +172,7 @@ def test_no_reference_can_lead_into_the_other_tenant(two: tuple[Desk, Desk]) -> 
                     row = row_of(model, ours, **{field.attname: foreign})
                     with pytest.raises(IntegrityError, match="_tenant_fk"), transaction.atomic():
                         row.save(force_insert=True)
-                if "UPDATE" in model.tenancy_rights and not field.primary_key:
+                if "UPDATE" in model.tenancy_rights and not field.primary_key and field.attname not in ONE_OF.values():
                     with pytest.raises(IntegrityError, match="_tenant_fk"), transaction.atomic():
                         model.objects.filter(pk=model.objects.values("pk")[:1]).update(**{field.attname: foreign})
             checked += 1

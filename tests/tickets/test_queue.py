@@ -83,6 +83,8 @@ def test_restricted_and_foreign_tickets_are_in_nobodys_list_or_count(desk: Desk)
         "urgent": 1,
         "waiting": 1,
         "major": 0,
+        "due": 3,
+        "breached": 0,
     }
     assert queue.counts(desk.actor("hr")) == {
         "mine": 0,
@@ -91,6 +93,8 @@ def test_restricted_and_foreign_tickets_are_in_nobodys_list_or_count(desk: Desk)
         "urgent": 2,
         "waiting": 1,
         "major": 0,
+        "due": 4,
+        "breached": 0,
     }
     assert queue.counts(desk.actor("other_manager")) == {
         "mine": 0,
@@ -99,6 +103,8 @@ def test_restricted_and_foreign_tickets_are_in_nobodys_list_or_count(desk: Desk)
         "urgent": 0,
         "waiting": 0,
         "major": 0,
+        "due": 0,
+        "breached": 0,
     }
 
 

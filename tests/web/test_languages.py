@@ -162,7 +162,7 @@ def test_no_text_of_the_code_is_forgotten(language: str) -> None:
 
 
 #: Nobody meets these on a page: programs, the command line, and files that an operator hands over.
-_NO_PAGE = frozenset({"api", "importing", "management", "migrations", "sla"})
+_NO_PAGE = frozenset({"api", "importing", "management", "migrations"})
 #: Pages have words of their own for these: a heading, a sentence with names in it, or the tenant's own text.
 _OWN_WORDS = frozenset({"refused", "not_found", "forbidden", "illegal_transition", "policy_violation", "invalid"})
 

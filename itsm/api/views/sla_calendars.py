@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -10,19 +12,20 @@ from rest_framework.response import Response
 
 from itsm.access.decide import authorize
 from itsm.api.concurrency import expected_version, tagged
-from itsm.api.filters import bad_parameter, yes_or_no
+from itsm.api.filters import yes_or_no
 from itsm.api.pagination import PAGE_PARAMETERS, paginate
 from itsm.api.queries import plain_id
 from itsm.api.schema import PAGE_QUERY, operation, page_of, query
 from itsm.api.views import sla_shapes as shapes
 from itsm.api.views.base import ApiView
-from itsm.kernel.errors import Invalid, NotFound
+from itsm.kernel.errors import FieldProblem, Invalid, NotFound, Problems
+from itsm.sla.calendar import Hours
 from itsm.sla.calendar_file import read_hours, write_shift
 from itsm.sla.commands import change_calendar, choose_calendar, create_calendar, update_calendar
 from itsm.sla.commands.calendars import newest_version
 from itsm.sla.models import CalendarChoice, SlaCalendar, SlaCalendarVersion
 from itsm.sla.preview import preview_calendar
-from itsm.sla.public_holidays import propose, years_of
+from itsm.sla.public_holidays import Proposal, check_country, propose, years_of
 from itsm.tickets.keyset import Sort
 
 _COLUMNS = ("id", "name", "time_zone", "is_active", "revision")
@@ -30,6 +33,7 @@ _VERSION = ("id", "version", "effective_from", "hours", "labels", "created_by_id
 _BY_NAME = Sort("name", "name", kind=str)
 _NEWEST = Sort("-version", "version", down=True, id_down=True, kind=int)
 _TAG = shapes.TAG
+_LANGUAGE = re.compile(r"\A[a-z]{2,3}(_[A-Z]{2})?\Z")
 IN_USE = query("is_active", "Only those in (or out of) use.", kind={"type": "boolean"})
 
 
@@ -157,18 +161,8 @@ class CalendarHolidaysView(_Calendars):
         query("language", "In which they are named, where the country has it."),
     ))  # fmt: skip
     def get(self, request: Request, key: str) -> Response:
-        hours, given = read_hours(newest_version(self.find(key)).hours), self.given
-        try:
-            found = propose(
-                hours,
-                given.get("country", ""),
-                given.get("subdivision", ""),
-                years_of(given.get("years", "")),
-                given.get("language", self.actor.language),
-            )
-        except Invalid as error:
-            problem = error.problems[0]
-            raise bad_parameter(problem.pointer.removeprefix("/"), problem.code, problem.detail) from None
+        hours = read_hours(newest_version(self.find(key)).hours)
+        found = self._proposed(hours, self.given)
         return Response({"results": [
             {
                 "date": one.day, "name": one.label, "shifts": [write_shift(shift) for shift in one.shifts],
@@ -177,6 +171,27 @@ class CalendarHolidaysView(_Calendars):
             }
             for one in found
         ]})  # fmt: skip
+
+    def _proposed(self, hours: Hours, given: Mapping[str, str]) -> list[Proposal]:
+        """Raises Invalid that names each parameter which cannot be used."""
+        problems, years = Problems(), list[int]()
+        for name, value in given.items():
+            if not value.strip(", "):
+                problems.add(name, "empty", f"{name} has no value. Leave it out or give it one.")
+        if "language" in given and not _LANGUAGE.match(given["language"]):
+            problems.add("language", "unknown_language", "language is a code such as de or en_US.")
+        country, part = given.get("country", ""), given.get("subdivision", "")
+        check_country(problems, country, part)
+        try:
+            years = years_of(given.get("years", ""))
+        except Invalid as error:
+            problems.found += error.problems
+        try:
+            problems.raise_if_any()
+            return propose(hours, country, part, years, given.get("language", self.actor.language))
+        except Invalid as error:
+            found = [FieldProblem(f"?{p.pointer.removeprefix('/')}", p.code, p.detail) for p in error.problems]
+            raise Invalid(found, error.detail) from None
 
 
 class _UserView(_Calendars):

@@ -28,6 +28,8 @@ class ReadableJson(forms.JSONField):
     def to_python(self, value: Any) -> Any:
         try:
             found = super().to_python(value)
+            # Half of a surrogate pair can be written and not be sent to anybody.
+            json.dumps(found, ensure_ascii=False).encode()
         except (RecursionError, ValueError) as error:
             raise ValidationError(_("This is no JSON.")) from error
         if found is not None and not isinstance(found, dict):

@@ -9,13 +9,13 @@ from urllib.parse import quote
 
 from django import template
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from itsm.kernel import clock
 from itsm.tickets.kinds import KINDS, state_label
 from itsm.tickets.lines import Line
-from itsm.tickets.models import Ticket
+from itsm.tickets.models import StateCategory, Ticket
 from itsm.tickets.placement import placement_hidden
 from itsm.web.panes import PANES
 from itsm.web.templatetags.itsm_web import times
@@ -74,8 +74,8 @@ class _Rows:
         self.service, self.requester = escape(_("Service")), escape(_("Requester"))
         self.unassigned = escape(_("Unassigned"))
         self.time = times(short=True)
-        self.now = timezone.now()
-        self.overdue, self.soon = escape(_("Overdue")), escape(_("Soon"))
+        self.now = clock.now()
+        self.overdue, self.soon, self.waits = escape(_("Overdue")), escape(_("Soon")), escape(_("Waits"))
 
     def row(self, ticket: Line | Ticket) -> str:
         number = escape(ticket.number)
@@ -112,6 +112,8 @@ class _Rows:
     def _due(self, ticket: Line | Ticket) -> str:
         """The next deadline, in a word, a colour and a time. Once it has passed, it stays the next until somebody acts."""
         if ticket.due_at is None:
+            if ticket.state_category == StateCategory.WAITING:
+                return f'<td class="by-due waits"><span class="word">{self.waits}</span></td>'
             return '<td class="by-due"></td>'
         left = (ticket.due_at - self.now).total_seconds()
         style, word = ("late", self.overdue) if left < 0 else ("soon", self.soon) if left < _SOON else ("", "")

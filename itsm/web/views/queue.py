@@ -178,6 +178,8 @@ def _views(request: TenantRequest, query: queue.QueueQuery) -> list[View]:
         "urgent": _("P1 and P2"),
         "waiting": _("Waiting"),
         "major": _("Major incidents"),
+        "due": _("Due next"),
+        "breached": _("Breached"),
         "done": _("Resolved"),
         "all": _("Everything"),
     }
@@ -206,6 +208,7 @@ def _filters(request: TenantRequest, query: queue.QueueQuery, given: dict[str, l
     """What the filter form offers, with what is chosen now."""
     choices = Choices(request.actor)
     chosen = {name: {part for value in values for part in value.split(",")} for name, values in given.items()}
+    chosen["sort"] = {query.sort}
 
     def options(name: str, pairs: list[tuple[str, str]]) -> list[tuple[str, str, bool]]:
         return [(value, label, value in chosen.get(name, ())) for value, label in pairs]

@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
     # An index that is built beside the running product cannot be built inside a transaction.
     atomic = False
 
-    dependencies: ClassVar = [("tickets", "0007_settings_of_everybody")]
+    dependencies: ClassVar = [("tickets", "0008_due_next")]
 
     operations: ClassVar = [
         migrations.AddField(

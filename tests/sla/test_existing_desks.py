@@ -1,0 +1,83 @@
+"""Service desks from before: they get calendars and policies, keep what they made their own, and clocks when they ask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from config.wiring import PROVISION
+from incidents.commands import hold_incident, resume_incident
+from itsm.sla.commands import update_policy
+from itsm.sla.models import SlaCalendar, SlaClock, SlaPolicy
+from itsm.sla.provision import provision
+from tests.factories import Desk, make_desk
+from tests.sla.desk import HOUR, at, clocks, due_at, on
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def before(db: None, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A desk as it was before there were service levels."""
+    with monkeypatch.context() as patch:
+        patch.setattr("config.provision.PROVISION", tuple(one for one in PROVISION if one is not provision))
+        return make_desk("initech")
+
+
+def names(desk: Desk) -> list[str]:
+    with desk.inside():
+        return sorted(
+            [*SlaPolicy.objects.values_list("name", flat=True), *SlaCalendar.objects.values_list("name", flat=True)]
+        )
+
+
+def test_a_desk_from_before_gets_them_and_clocks_when_asked(before: Desk, globex: Desk, capsys: Any) -> None:
+    with at(1, 9):
+        ticket = before.incident(impact=2, urgency=2)
+        hold_incident(actor=before.actor("agent"), ticket_id=ticket.pk, hold_reason="awaiting_caller", comment="?")
+    with at(1, 12):
+        resume_incident(actor=before.actor("agent"), ticket_id=ticket.pk)
+    assert (names(before), clocks(before, ticket)) == ([], {})
+    with at(1, 13):
+        call_command("provision_tenants")
+        assert names(before) == ["24x7", "Office hours", "Resolution", "Response"]
+        assert clocks(before, ticket) == {}
+        call_command("provision_tenants", "--clocks")
+    found = clocks(before, ticket)
+    assert (found["resolution"].started_at, found["resolution"].due_at, found["resolution"].elapsed) == (
+        on(1, 9), on(4, 12), 0,
+    )  # fmt: skip
+    assert (found["response"].state, due_at(before, ticket)) == ("met", on(4, 12))
+    assert "Service desks with all that a new one has: 2" in capsys.readouterr().out
+    with before.inside():
+        count = SlaClock.objects.count()
+    call_command("provision_tenants", "--clocks")
+    with before.inside():
+        assert SlaClock.objects.count() == count
+
+
+def test_what_a_desk_made_its_own_stays(acme: Desk) -> None:
+    with acme.inside():
+        pk = SlaPolicy.objects.get(name="Response").pk
+    update_policy(actor=acme.actor("owner"), policy_id=pk, name="Answer")
+    call_command("provision_tenants")
+    assert names(acme) == ["24x7", "Answer", "Office hours", "Resolution"]
+
+
+def test_computing_anew_by_a_command(acme: Desk, capsys: Any) -> None:
+    with at(1, 9):
+        ticket = acme.incident(impact=2, urgency=2)
+    row = clocks(acme, ticket)["response"]
+    with acme.inside():
+        SlaClock.objects.filter(pk=row.pk).update(due_at=on(1, 12))
+    with at(1, 10):
+        call_command("sla_recompute", "--tenant", "acme")
+        assert "Clocks written anew: 1, with another deadline: 1" in capsys.readouterr().out
+        call_command("sla_recompute")
+        assert "Clocks written anew: 0" in capsys.readouterr().out
+    row = clocks(acme, ticket)["response"]
+    assert (row.due_at, row.elapsed) == (on(1, 11), HOUR)
+    with pytest.raises(CommandError, match="There is no service desk 'nowhere'"):
+        call_command("sla_recompute", "--tenant", "nowhere")
