@@ -44,6 +44,7 @@ PAGES: dict[str, list[str]] = {
     "tokens/": ["{base}/tokens/"],
     "incidents/new/": ["{base}/incidents/new/"],
     "incidents/mine/": ["{base}/incidents/mine/"],
+    "incidents/major/": ["{base}/incidents/major/"],
     "incidents/<number:number>/": ["{incident}"],
     "reports/incidents/": ["{base}/reports/incidents/", "{base}/reports/incidents/?from=x"],
     "accounts/login/": [],  # before signing in
