@@ -60,6 +60,7 @@ app.conf.update(
     enable_utc=True,
     imports=[
         "itsm.api.tasks",
+        "itsm.escalation.tasks",
         "itsm.events.tasks",
         "itsm.sla.tasks",
         "itsm.tickets.tasks",
@@ -72,6 +73,12 @@ app.conf.update(
         # The loop process does the same each second; this is for the installation that has only workers.
         "sla": {"task": "itsm.sla.tasks.sweep_clocks", "schedule": 5.0, "options": {"expires": 4}},
         "sla_audit": {"task": "itsm.sla.tasks.audit_clocks", "schedule": 60.0, "options": {"expires": 60}},
+        "escalation": {"task": "itsm.escalation.tasks.sweep_escalations", "schedule": 5.0, "options": {"expires": 4}},
+        "escalation_audit": {
+            "task": "itsm.escalation.tasks.audit_escalations",
+            "schedule": 60.0,
+            "options": {"expires": 60},
+        },
         "send": {"task": "itsm.notify.tasks.send_all", "schedule": 2.0, "options": {"expires": 3}},
         "prune_notifications": {
             "task": "itsm.notify.tasks.prune_all",

@@ -11,6 +11,7 @@ from django.apps import apps
 from django.urls import URLResolver, get_resolver
 
 from itsm.access.models import ApiToken
+from itsm.escalation.models import EscalationPolicy
 from itsm.notify.models import Notification
 from itsm.oncall.models import OnCallFeed, OnCallOverride, OnCallSchedule
 from itsm.sla.models import SlaCalendar, SlaPolicy
@@ -73,6 +74,7 @@ def subject_of(route: Route, ticket: Any) -> Callable[[str], str]:
         "api/v1/sla-policies/": lambda: first(SlaPolicy),
         "api/v1/services/": lambda: first(Service),
         "api/v1/categories/": lambda: first(Category),
+        "api/v1/escalation-policies/": lambda: first(EscalationPolicy),
         "api/v1/on-call-schedules/": lambda: first(OnCallSchedule),
     }
 

@@ -20,6 +20,10 @@ from itsm.access.actors import actor_of_person
 from itsm.access.catalogue import SCOPES, Role
 from itsm.access.commands import create_person, create_team, create_token, grant_role, invite_user, update_person
 from itsm.access.organisations import create_organisation
+from itsm.escalation.commands import update_policy
+from itsm.escalation.models import EscalationPolicy
+from itsm.escalation.provision import NAME as CRITICAL
+from itsm.escalation.provision import terms
 from itsm.events.relay import relay
 from itsm.kernel import clock
 from itsm.kernel.actor import Actor
@@ -132,7 +136,7 @@ class Desk:
         nights = {day: [["18:00", "08:00"]] for day in ("fri", "sat", "sun")}
         zone = self.company.time_zone
         days = {day: [["08:00", "18:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}
-        create_schedule(
+        schedule = create_schedule(
             actor=self.system,
             name="Network on call",
             description="Routers, VPN and everything behind them",
@@ -142,6 +146,13 @@ class Desk:
                 LayerRules("Weekend nights", zone, since, self._ids(["agent", "sam"]), time(18), "days", 1, nights),
             ],
         )
+
+        # Short waits, so that one can watch it: a P1 is told to its team after ten seconds, to those on call half a minute later.
+        said = terms(schedule=schedule.pk, wait="30s")
+        said["triggers"].append({"event": "incident.opened", "when": {"priority": [1]}})
+        with tenant(self.system.tenant_id):
+            standing = EscalationPolicy.objects.values_list("pk", flat=True).get(name=CRITICAL)
+        update_policy(actor=self.system, policy_id=standing, terms=said)
 
     def _ids(self, names: list[str]) -> list[UUID]:
         return [self.people[name].pk for name in names]

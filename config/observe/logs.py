@@ -19,7 +19,8 @@ from itsm.tenancy.context import current_tenant_id
 #: What a record may carry beside its message (``extra=``). Anything else stays out: it could be a text or a secret.
 FIELDS = (
     "method", "route", "status", "ms", "outcome",
-    "event_id", "delivery_id", "ticket_id", "clock_id", "attachment_id", "dispatch_id", "tenant_id", "clocks", "fires",
+    "event_id", "delivery_id", "ticket_id", "clock_id", "run_id", "attachment_id", "dispatch_id", "tenant_id", "clocks",
+    "fires",
 )  # fmt: skip
 #: Their messages come from engines and the network. All others may quote a value that somebody typed.
 _SPEAKS = (OSError, OperationalError, BrokerError, RedisError)

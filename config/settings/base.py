@@ -21,6 +21,7 @@ INSTALLED_APPS = [
     "itsm.sla",
     "itsm.notify",
     "itsm.oncall",
+    "itsm.escalation",
     "itsm.reports",
     "itsm.api",
     "itsm.web",

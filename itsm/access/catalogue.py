@@ -100,6 +100,10 @@ _TABLE = """
     service.manage                - - A A A - - A
     category.read                 A A A A A A A A
     category.manage               - - A A A - - A
+    escalation.read               - A A A A A A A
+    escalation.manage             - - A A A - - A
+    escalation.start              - A A A - - A A
+    escalation.acknowledge        - A A A - - A A
     oncall.read                   - A A A A A A A
     oncall.manage                 - - A A A - A A
     oncall.swap                   - A A A A - A A
@@ -138,6 +142,7 @@ SCOPES: Final[dict[str, frozenset[str]]] = {
             for p in TABLE
             if p.startswith("ticket.") and p not in {"ticket.read", "ticket.read_internal", "ticket.export"}
         }
+        | {"escalation.start", "escalation.acknowledge"}
     ),
     "events:read": frozenset({"event.read", "audit.read"}),
     "reports:read": frozenset({"report.read"}),
@@ -147,7 +152,9 @@ SCOPES: Final[dict[str, frozenset[str]]] = {
     "oncall:write": frozenset({"oncall.manage", "oncall.swap"}),
     "sla:read": frozenset({"sla.read"}),
     "sla:write": frozenset({"sla.manage"}),
-    "directory:read": frozenset({"team.read", "person.read", "service.read", "category.read", "settings.read"}),
+    "directory:read": frozenset(
+        {"team.read", "person.read", "service.read", "category.read", "settings.read", "escalation.read"}
+    ),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from itsm.api.views import clocks, files, on_tickets
+from itsm.api.views import clocks, escalation, files, on_tickets
 from itsm.api.views.base import ApiView
 
 
@@ -29,6 +29,8 @@ def ticket_routes(plural: str, kind: str) -> list[URLPattern]:
             ("links/<str:link>", on_tickets.LinkView),
             ("timeline", on_tickets.TimelineView),
             ("clocks", clocks.ClocksView),
+            ("escalations", escalation.EscalationsView),
+            ("escalations/acknowledge", escalation.AcknowledgeView),
             ("attachments", files.AttachmentsView),
             ("attachments/<str:file>", files.AttachmentView),
             ("attachments/<str:file>/content", files.ContentView),

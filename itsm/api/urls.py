@@ -8,6 +8,7 @@ from itsm.api.routes import route
 from itsm.api.views.account import MeView, TokensView, TokenView
 from itsm.api.views.directory import DIRECTORY
 from itsm.api.views.document import docs, schema
+from itsm.api.views.escalation import PoliciesView, PolicyView
 from itsm.api.views.events import EventsView
 from itsm.api.views.notifications import (
     NotificationsView,
@@ -50,6 +51,8 @@ urlpatterns: list[URLPattern] = [
     *route("on-call-schedules/<str:key>/overrides/", OverridesView, "on-call-overrides"),
     *route("on-call-schedules/<str:key>/overrides/<str:override>/", OverrideView, "on-call-override"),
     *route("on-call-schedules/<str:key>/import/", ImportView, "on-call-import"),
+    *route("escalation-policies/", PoliciesView, "escalation-policies"),
+    *route("escalation-policies/<str:key>/", PolicyView, "escalation-policy"),
     *(
         pattern
         for address, view in (*CALENDARS.items(), *POLICIES.items())

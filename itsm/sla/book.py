@@ -34,7 +34,7 @@ ORDER BY 4, 2
 """
 
 
-class _Kept(Generic[T]):
+class Kept(Generic[T]):
     """The compiled forms that were used last, by version id."""
 
     def __init__(self, most: int, load: Callable[[UUID, UUID], T]) -> None:
@@ -66,9 +66,9 @@ def _load_time(tenant_id: UUID, version_id: UUID) -> BusinessTime:
     return BusinessTime(Succession(tuple((part.effective_from, read_hours(part.hours)) for part in parts)))
 
 
-_terms: _Kept[Terms] = _Kept(2000, _load_terms)
+_terms: Kept[Terms] = Kept(2000, _load_terms)
 #: A compiled calendar takes about 40 kB.
-_times: _Kept[BusinessTime] = _Kept(500, _load_time)
+_times: Kept[BusinessTime] = Kept(500, _load_time)
 
 
 def terms_of(tenant_id: UUID, version_id: UUID) -> Terms:

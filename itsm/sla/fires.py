@@ -5,78 +5,22 @@ The ledger is its own outbox: a fire is handled in the transaction that writes i
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import groupby
 from uuid import UUID
 
-from django.db import connections, transaction
-from django.db.models import F
-
 from itsm.events.write import UnitOfWork, unit_of_work
-from itsm.kernel import clock
 from itsm.kernel.actor import Actor
 from itsm.sla.book import terms_of
 from itsm.sla.clock import Threshold
+from itsm.sla.ledger import Ledger
 from itsm.sla.models import SlaClock, SlaClockEvent, SlaFire
 from itsm.sla.terms import write_threshold
-from itsm.tenancy.context import tenant
-from itsm.tenancy.roles import database_role
 from itsm.tickets.fetch import lock_ticket
 from itsm.tickets.models import Ticket
 
-logger = logging.getLogger(__name__)
-
 BREACH = Threshold(percent=100)
-_BATCH = 200
-
-
-def tenants_with_fires(now: datetime | None = None) -> list[UUID]:
-    """Tenants whose tickets have not been told yet, the longest waiting first (platform role)."""
-    with database_role("platform") as alias, transaction.atomic(using=alias), connections[alias].cursor() as cursor:
-        cursor.execute(
-            "SELECT tenant_id FROM sla_slafire WHERE handled_at IS NULL "
-            "AND available_at <= coalesce(%s::timestamptz, statement_timestamp()) GROUP BY tenant_id ORDER BY min(available_at)",
-            [now],
-        )
-        return [row[0] for row in cursor.fetchall()]
-
-
-def tell_all(budget: float = 20.0, now: datetime | None = None) -> int:
-    """Tell the tickets of all tenants, for at most so many seconds. Answers how many fires were told."""
-    until, told = time.monotonic() + budget, 0
-    for tenant_id in tenants_with_fires(now):
-        try:
-            told += tell(tenant_id, until)
-        except Exception:
-            logger.exception("telling fires failed", extra={"tenant_id": str(tenant_id)})
-        if time.monotonic() > until:
-            break
-    return told
-
-
-def tell(tenant_id: UUID, until: float) -> int:
-    """Tell one tenant's tickets, each in a transaction of its own, until the monotonic time ``until``."""
-    told = 0
-    while time.monotonic() <= until:
-        with tenant(tenant_id):
-            waiting = SlaFire.objects.filter(handled_at__isnull=True, available_at__lte=clock.now())
-            tickets = list(
-                dict.fromkeys(waiting.order_by("available_at", "id").values_list("ticket_id", flat=True)[:_BATCH])
-            )
-        for ticket_id in tickets:
-            try:
-                told += _tell(tenant_id, ticket_id)
-            except Exception:
-                logger.exception("a fire could not be told", extra={"ticket_id": str(ticket_id)})
-                _later(tenant_id, ticket_id)
-            if time.monotonic() > until:
-                break
-        if len(tickets) < _BATCH:
-            break
-    return told
 
 
 def _tell(tenant_id: UUID, ticket_id: UUID) -> int:
@@ -127,9 +71,14 @@ def _written(thresholds: Iterable[Threshold]) -> list[str]:
     return [write_threshold(threshold) for threshold in thresholds]
 
 
-def _later(tenant_id: UUID, ticket_id: UUID) -> None:
-    """What cannot be told now is tried again, ever later; it stays in the ledger until it is told."""
-    with tenant(tenant_id):
-        for fire in SlaFire.objects.filter(ticket_id=ticket_id, handled_at__isnull=True):
-            wait = timedelta(seconds=min(5 * 2 ** min(fire.attempts, 10), 3600))
-            SlaFire.objects.filter(pk=fire.pk).update(attempts=F("attempts") + 1, available_at=clock.now() + wait)
+FIRES = Ledger(SlaFire, _tell, "fire")
+
+
+def tenants_with_fires(now: datetime | None = None) -> list[UUID]:
+    """Tenants whose tickets have not been told yet, the longest waiting first (platform role)."""
+    return FIRES.tenants(now)
+
+
+def tell_all(budget: float = 20.0, now: datetime | None = None) -> int:
+    """Tell the tickets of all tenants, for at most so many seconds. Answers how many fires were told."""
+    return FIRES.tell_all(budget, now)

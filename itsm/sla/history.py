@@ -112,7 +112,7 @@ def backfill(tenant_id: UUID, ticket_ids: Sequence[UUID]) -> int:
 def _events(tenant_id: UUID, ticket_ids: Iterable[UUID]) -> Iterable[PastEvent]:
     """Their events, ticket by ticket, in order. Not as model instances, which would take most of the time."""
     found = Event.objects.filter(tenant_id=tenant_id, ticket_id__in=list(ticket_ids)).order_by("ticket_id", "sequence")
-    return map(PastEvent._make, found.values_list(*PastEvent._fields).iterator(chunk_size=2000))
+    return map(PastEvent._make, found.values_list(*PastEvent._fields))
 
 
 def _organisations(tenant_id: UUID, tickets: Iterable[Ticket]) -> dict[UUID | None, UUID | None]:

@@ -1,4 +1,7 @@
-"""The sweeper's loop: sub-second precision, and clocks that go on firing on the day when the broker is down."""
+"""The sweeper's loop: sub-second precision, and clocks that go on firing on the day when the broker is down.
+
+What is swept, in which order, is SWEEPS, filled by config/wiring.py: clocks first, then what they start.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,11 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
 from django.db import DatabaseError, InterfaceError, connections
 
-from itsm.sla.fires import tell_all
-from itsm.sla.sweep import look, sweep
+from itsm.sla.sweep import Claim
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +22,17 @@ TICK = 1.0
 #: Seconds of telling tickets between two looks: no clock waits longer for those that have fired before it.
 _TELLING = 0.1
 _RECONNECT = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Something that becomes due: who claims it, and who tells of it for at most so many seconds."""
+
+    claim: Claim
+    tell: Callable[[float], int]
+
+
+SWEEPS: list[Sweep] = []
 
 
 def run(
@@ -45,15 +59,21 @@ def run(
 def once() -> float:
     """One round. Answers how long nothing will be due, at most a tick."""
     begun = time.monotonic()
-    done = sweep()
-    if done.clocks:
-        logger.info("clocks fired", extra={"clocks": done.clocks, "fires": done.fires})
-    telling = time.monotonic()
-    tell_all(_TELLING)
-    if not done.complete or time.monotonic() > telling + _TELLING:
+    complete = True
+    for one in SWEEPS:
+        done = one.claim.sweep()
+        if done.clocks:
+            logger.info("%ss fired", one.claim.what, extra={"clocks": done.clocks, "fires": done.fires})
+        telling = time.monotonic()
+        one.tell(_TELLING)
+        complete &= done.complete and time.monotonic() <= telling + _TELLING
+    if not complete:
         return 0.0
-    due = look()
-    left = TICK if due.next_due_at is None else (due.next_due_at - due.now).total_seconds()
+    left = TICK
+    for one in SWEEPS:
+        due = one.claim.look()
+        if due.next_due_at is not None:
+            left = min(left, (due.next_due_at - due.now).total_seconds())
     return max(0.0, min(left, TICK - (time.monotonic() - begun) % TICK))
 
 

@@ -171,16 +171,20 @@ def _recompute(
     micros, moved, due, written = to_micros(now), 0, dict[UUID, datetime](), list[dict[str, Any]]()
     for row in rows:
         found = _Row(*row)
-        stands, version = found.due_at, newest.get(found.calendar_version_id, found.calendar_version_id)
+        stands, breached = found.due_at, found.breached_at
+        version = newest.get(found.calendar_version_id, found.calendar_version_id)
         if only_moved or version != found.calendar_version_id:
             before = _clock(tenant_id, found)
             after = _on_hours(tenant_id, found, before, version, micros)
             if not only_moved or _differs(before, after):
                 stands = None if after.due is None else from_micros(after.due)
+                breached = None if after.breached is None else from_micros(after.breached)
                 moved += stands != found.due_at
                 written.append(_written(found, version, after, stands))
-        if stands is not None and (found.ticket_id not in due or stands < due[found.ticket_id]):
-            due[found.ticket_id] = stands
+        # As Course.due_at has it: a deadline that passed before the clock was paused stays passed.
+        spine = stands or breached
+        if spine is not None and (found.ticket_id not in due or spine < due[found.ticket_id]):
+            due[found.ticket_id] = spine
     _write(tenant_id, now, written)
     others = [{"id": pk, "due_at": due.get(pk)} for pk, before in due_before.items() if due.get(pk) != before]
     # A deadline that moves is no change of the ticket: whoever edits it is not disturbed.

@@ -79,97 +79,121 @@ class Swept:
     complete: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Rows of a table that become due, and the statement that takes those of one tenant and writes their fires.
+
+    The table has ``tenant_id``, ``next_due_at``, ``attempts`` and ``last_error``; the statement answers how many rows it took
+    and how many fires it wrote. ``what`` is their name in the log.
+    """
+
+    table: str
+    statement: str
+    what: str
+
+    def look(self, now: datetime | None = None) -> Due:
+        """Who has rows due. Without ``now``, it is the database's own time and no worker's clock."""
+        with database_role("platform") as alias, transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+            # Due ones are few or the backlog is long: then their tenants are found by jumping from one to the next.
+            cursor.execute(
+                f"SELECT coalesce(%(now)s::timestamptz, statement_timestamp()), min(next_due_at) FROM {self.table} "
+                "WHERE next_due_at IS NOT NULL",
+                {"now": now},
+            )
+            instant, first = cursor.fetchone()
+            if first is None or first > instant:
+                return Due(instant, (), first)
+            cursor.execute(
+                f"SELECT tenant_id FROM {self.table} WHERE next_due_at <= %(now)s "
+                "GROUP BY tenant_id ORDER BY min(next_due_at)",
+                {"now": instant},
+            )
+            return Due(instant, tuple(row[0] for row in cursor.fetchall()), first)
+
+    def sweep(self, now: datetime | None = None, *, batch: int = BATCH, budget: float = BUDGET) -> Swept:
+        """Fire everything that is due at ``now``. A tenant gets one batch before the next tenant's turn comes."""
+        due, done = self.look(now), Swept()
+        waiting, fired, until = list(due.tenants), set[UUID](), time.monotonic() + budget
+        while waiting:
+            again = []
+            for tenant_id in waiting:
+                clocks, fires, failed = self._batch(tenant_id, due.now, batch)
+                done.clocks += clocks
+                done.fires += fires
+                done.failed += failed
+                if fires:
+                    fired.add(tenant_id)
+                if clocks + failed >= batch:
+                    again.append(tenant_id)
+                if time.monotonic() > until:
+                    done.complete = False
+                    done.fired = frozenset(fired)
+                    return done
+            waiting = again
+        done.fired = frozenset(fired)
+        return done
+
+    def _batch(self, tenant_id: UUID, now: datetime, limit: int) -> tuple[int, int, int]:
+        """One batch of a tenant: rows, fires, and rows that could not be fired."""
+        try:
+            with tenant(tenant_id):
+                return (*self.fire(tenant_id, now, limit), 0)
+        except DatabaseError:
+            # One row may stand in the way of all others: each gets a transaction of its own.
+            logger.exception("a batch of %ss failed; firing one by one", self.what, extra={"tenant_id": str(tenant_id)})
+            return self._one_by_one(tenant_id, now, limit)
+
+    def fire(self, tenant_id: UUID, now: datetime, limit: int, only: UUID | None = None) -> tuple[int, int]:
+        """Claim rows of the tenant in force, at most ``limit``: how many, and how many fires they have."""
+        values: dict[str, Any] = {"tenant": tenant_id, "now": now, "limit": limit, "only": only}
+        with connection.cursor() as cursor:
+            cursor.execute(self.statement.format(only="AND id = %(only)s" if only else ""), values)
+            rows, fires = cursor.fetchone()
+        return rows, fires
+
+    def _one_by_one(self, tenant_id: UUID, now: datetime, limit: int) -> tuple[int, int, int]:
+        with tenant(tenant_id), connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT id FROM {self.table} WHERE tenant_id = %s AND next_due_at <= %s ORDER BY next_due_at, id LIMIT %s",
+                [tenant_id, now, limit],
+            )
+            waiting = [row[0] for row in cursor.fetchall()]
+        rows = fires = failed = 0
+        for row_id in waiting:
+            try:
+                with tenant(tenant_id):
+                    one, its_fires = self.fire(tenant_id, now, 1, only=row_id)
+                rows, fires = rows + one, fires + its_fires
+            except DatabaseError as error:
+                failed += 1
+                self._park(tenant_id, row_id, now, error)
+        return rows, fires, failed
+
+    def _park(self, tenant_id: UUID, row_id: UUID, now: datetime, error: DatabaseError) -> None:
+        """Look at a row that fails again later, ever later. Its instants stay as they are."""
+        text = f"{type(error).__name__}: {error}".replace("\x00", "")[:300]
+        with tenant(tenant_id), connection.cursor() as cursor:
+            cursor.execute(
+                f"UPDATE {self.table} SET attempts = attempts + 1, last_error = %s, "
+                "next_due_at = %s::timestamptz + least(interval '1 hour', interval '5 seconds' * 2 ^ least(attempts, 10)) "
+                "WHERE tenant_id = %s AND id = %s AND next_due_at IS NOT NULL RETURNING attempts",
+                [text, now, tenant_id, row_id],
+            )
+            row = cursor.fetchone()
+        level = logging.ERROR if row is not None and row[0] >= ALARM_AFTER else logging.WARNING
+        logger.log(
+            level, "a %s cannot be fired", self.what, extra={"tenant_id": str(tenant_id), "clock_id": str(row_id)}
+        )
+
+
+CLOCKS = Claim("sla_slaclock", _FIRE, "clock")
+
+
 def look(now: datetime | None = None) -> Due:
-    """Who has clocks due. Without ``now``, it is the database's own time and no worker's clock."""
-    with database_role("platform") as alias, transaction.atomic(using=alias), connections[alias].cursor() as cursor:
-        # Due ones are few or the backlog is long: then their tenants are found by jumping from one to the next.
-        cursor.execute(
-            "SELECT coalesce(%(now)s::timestamptz, statement_timestamp()), min(next_due_at) FROM sla_slaclock "
-            "WHERE next_due_at IS NOT NULL",
-            {"now": now},
-        )
-        instant, first = cursor.fetchone()
-        if first is None or first > instant:
-            return Due(instant, (), first)
-        cursor.execute(
-            "SELECT tenant_id FROM sla_slaclock WHERE next_due_at <= %(now)s GROUP BY tenant_id ORDER BY min(next_due_at)",
-            {"now": instant},
-        )
-        return Due(instant, tuple(row[0] for row in cursor.fetchall()), first)
+    """Who has clocks due."""
+    return CLOCKS.look(now)
 
 
 def sweep(now: datetime | None = None, *, batch: int = BATCH, budget: float = BUDGET) -> Swept:
-    """Fire everything that is due at ``now``. A tenant gets one batch before the next tenant's turn comes."""
-    due, done = look(now), Swept()
-    waiting, fired, until = list(due.tenants), set[UUID](), time.monotonic() + budget
-    while waiting:
-        again = []
-        for tenant_id in waiting:
-            clocks, fires, failed = _batch(tenant_id, due.now, batch)
-            done.clocks += clocks
-            done.fires += fires
-            done.failed += failed
-            if fires:
-                fired.add(tenant_id)
-            if clocks + failed >= batch:
-                again.append(tenant_id)
-            if time.monotonic() > until:
-                done.complete = False
-                done.fired = frozenset(fired)
-                return done
-        waiting = again
-    done.fired = frozenset(fired)
-    return done
-
-
-def _batch(tenant_id: UUID, now: datetime, limit: int) -> tuple[int, int, int]:
-    """One batch of a tenant: clocks, fires, and rows that could not be fired."""
-    try:
-        with tenant(tenant_id):
-            return (*_fire(tenant_id, now, limit), 0)
-    except DatabaseError:
-        # One row may stand in the way of all others: each gets a transaction of its own.
-        logger.exception("a batch of clocks failed; firing one by one", extra={"tenant_id": str(tenant_id)})
-        return _one_by_one(tenant_id, now, limit)
-
-
-def _fire(tenant_id: UUID, now: datetime, limit: int, only: UUID | None = None) -> tuple[int, int]:
-    values: dict[str, Any] = {"tenant": tenant_id, "now": now, "limit": limit, "only": only}
-    with connection.cursor() as cursor:
-        cursor.execute(_FIRE.format(only="AND id = %(only)s" if only else ""), values)
-        clocks, fires = cursor.fetchone()
-    return clocks, fires
-
-
-def _one_by_one(tenant_id: UUID, now: datetime, limit: int) -> tuple[int, int, int]:
-    with tenant(tenant_id), connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id FROM sla_slaclock WHERE tenant_id = %s AND next_due_at <= %s ORDER BY next_due_at, id LIMIT %s",
-            [tenant_id, now, limit],
-        )
-        waiting = [row[0] for row in cursor.fetchall()]
-    clocks = fires = failed = 0
-    for clock_id in waiting:
-        try:
-            with tenant(tenant_id):
-                one, its_fires = _fire(tenant_id, now, 1, only=clock_id)
-            clocks, fires = clocks + one, fires + its_fires
-        except DatabaseError as error:
-            failed += 1
-            _park(tenant_id, clock_id, now, error)
-    return clocks, fires, failed
-
-
-def _park(tenant_id: UUID, clock_id: UUID, now: datetime, error: DatabaseError) -> None:
-    """Look at a row that fails again later, ever later. Its thresholds stay as they are."""
-    text = f"{type(error).__name__}: {error}".replace("\x00", "")[:300]
-    with tenant(tenant_id), connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE sla_slaclock SET attempts = attempts + 1, last_error = %s, "
-            "next_due_at = %s::timestamptz + least(interval '1 hour', interval '5 seconds' * 2 ^ least(attempts, 10)) "
-            "WHERE tenant_id = %s AND id = %s AND next_due_at IS NOT NULL RETURNING attempts",
-            [text, now, tenant_id, clock_id],
-        )
-        row = cursor.fetchone()
-    level = logging.ERROR if row is not None and row[0] >= ALARM_AFTER else logging.WARNING
-    logger.log(level, "a clock cannot be fired", extra={"tenant_id": str(tenant_id), "clock_id": str(clock_id)})
+    """Fire every clock that is due at ``now``."""
+    return CLOCKS.sweep(now, batch=batch, budget=budget)

@@ -112,7 +112,7 @@ def read_terms(metric: str, data: Any) -> Terms:
             problems.add(f"terms/{str(name)[:40]}", "unknown_member", f"Known members: {', '.join(MEMBERS)}.")
     terms = Terms(
         metric=metric,
-        applies=_condition(problems, "terms/applies", data.get("applies", {})),
+        applies=read_condition(problems, "terms/applies", data.get("applies", {})),
         rows=_rows(problems, data.get("targets")),
         calendar=_id(problems, "terms/calendar", data.get("calendar")),
         calendar_source=_one_of(problems, "calendar_source", data, SOURCES),
@@ -135,13 +135,20 @@ def write_threshold(threshold: Threshold) -> str:
     return f"-{write_span((threshold.before or 0) // SECOND)}"
 
 
+def read_threshold_text(text: Any) -> str | None:
+    """A threshold as write_threshold() writes it, whatever way it was written; None for what is none."""
+    threshold = _threshold(text)
+    return None if threshold is None else write_threshold(threshold)
+
+
 def write_span(seconds: int) -> str:
     """Seconds as ``1h30m``."""
     parts = ((seconds // 3600, "h"), (seconds % 3600 // 60, "m"), (seconds % 60, "s"))
     return "".join(f"{count}{unit}" for count, unit in parts if count) or "0s"
 
 
-def _condition(problems: Problems, place: str, given: Any) -> dict[str, frozenset[str]]:
+def read_condition(problems: Problems, place: str, given: Any) -> dict[str, frozenset[str]]:
+    """The condition that this JSON value means; what cannot be used is added to ``problems`` with its place."""
     if not isinstance(given, Mapping):
         problems.add(place, "not_an_object", f"A condition is an object of {', '.join(CONDITIONS)}, each with a list.")
         return {}
@@ -179,7 +186,7 @@ def _rows(problems: Problems, given: Any) -> tuple[Row, ...]:
         if not isinstance(item, Mapping) or not set(item) <= {"when", "target", "calendar"}:
             problems.add(place, "bad_target", 'A target is {"when": {…}, "target": "4h", "calendar": "<id>"}.')
             continue
-        when = _condition(problems, f"{place}/when", item.get("when", {}))
+        when = read_condition(problems, f"{place}/when", item.get("when", {}))
         for number, before in enumerate(rows):
             if _wider(before.when, when):
                 problems.add(place, "never_reached", f"Target {number + 1} above takes all that this one would.")

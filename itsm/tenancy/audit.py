@@ -15,6 +15,8 @@ INDEXES_WITHOUT_TENANT: frozenset[str] = frozenset(
         "dispatch_due",
         "sla_clock_due",
         "sla_fire_waiting",
+        "escalation_run_due",
+        "escalation_fire_waiting",
         # Read by the two functions that answer before any tenant is known.
         "access_apitoken_hash",
         "tenancy_membership_user",

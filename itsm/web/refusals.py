@@ -123,6 +123,14 @@ _OTHER: dict[str, str] = {
     "unknown_value": gettext_noop("This is none of the values that can be chosen here."),
     "unknown_zone": gettext_noop("Choose a time zone such as Europe/Berlin."),
     "yourself": gettext_noop("You cannot do this to yourself. Ask another admin."),
+    "already_running": gettext_noop("This policy runs for this ticket already."),
+    "bad_span": gettext_noop("Write a time as 15m, 1h30m or 45s, at most 31 days."),
+    "bad_step": gettext_noop("A step is an object with “do” and perhaps “after” and “if”."),
+    "bad_trigger": gettext_noop("A trigger has either “sla” or “event”, and perhaps “when”."),
+    "bad_window": gettext_noop("Write two different times of the day, such as 08:30 and 17:30."),
+    "policy_loop": gettext_noop("These policies would start each other in a circle."),
+    "unknown_action": gettext_noop("There is no such action."),
+    "unknown_event": gettext_noop("There is no such kind of event of tickets."),
     "zone_for_good": gettext_noop("The zone of a calendar is for good. Make another calendar for another zone."),
 }
 #: The same for those that name values, where the command handed them over.

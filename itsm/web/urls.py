@@ -8,7 +8,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from itsm.web.accounts import Invitation, Login, PasswordReset
 from itsm.web.admin import site
-from itsm.web.views import home, inbox, messages, notifying, profile, queue, sla
+from itsm.web.views import escalation, home, inbox, messages, notifying, profile, queue, sla
 from itsm.web.views.acknowledge import acknowledge
 
 _NEW_PASSWORD: list[URLPattern | URLResolver] = [
@@ -26,6 +26,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("queue.csv", queue.queue_file, name="queue-csv"),
     path("queue/layout/", queue.layout, name="queue-layout"),
     path("sla/<number:number>/", sla.clocks_page, name="ticket-clocks"),
+    path("escalation/<number:number>/acknowledge/", escalation.acknowledge, name="escalation-acknowledge"),
+    path("escalation/<number:number>/start/", escalation.start, name="escalation-start"),
     path("profile/", profile.profile, name="profile"),
     path("profile/notifications/", notifying.preferences, name="notification-preferences"),
     path("notification-defaults/", notifying.defaults, name="notification-defaults"),

@@ -19,6 +19,8 @@ from itsm.access.actors import actor_of_token
 from itsm.access.catalogue import GRANTABLE, PER_PROCESS, SCOPES, Reach, Role, permissions_of
 from itsm.access.commands import create_person, create_team, create_token, grant_role, revoke_token
 from itsm.access.decide import allows, authorize
+from itsm.escalation.commands import acknowledge_escalation, create_policy, start_escalation
+from itsm.escalation.models import EscalationPolicy
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Forbidden, Invalid, NotFound
 from itsm.notify.commands.preferences import update_preferences
@@ -97,6 +99,8 @@ ON_TICKETS: dict[str, tuple[str, Callable[[Stage, Ticket], Any]]] = {
     "ticket.link": (NEW, lambda s, t: link_tickets(actor=s.actor, ticket_id=t.pk, target_id=s.other.pk)),
     "ticket.assign": (NEW, lambda s, t: assign_ticket(actor=s.actor, ticket_id=t.pk, assignee_id=s.desk.people["hr"].pk)),
     "ticket.update": (NEW, lambda s, t: update_ticket(actor=s.actor, ticket_id=t.pk, title="Other")),
+    "escalation.start": (NEW, lambda s, t: start_escalation(actor=s.actor, ticket_id=t.pk, policy_id=_any_policy())),
+    "escalation.acknowledge": (NEW, lambda s, t: acknowledge_escalation(actor=s.actor, ticket_id=t.pk)),
     "incident.start": (NEW, lambda s, t: commands.start_incident(actor=s.actor, ticket_id=t.pk)),
     "incident.hold": (NEW, lambda s, t: commands.hold_incident(actor=s.actor, ticket_id=t.pk, hold_reason="awaiting_vendor")),
     "incident.resume": (HELD, lambda s, t: commands.resume_incident(actor=s.actor, ticket_id=t.pk)),
@@ -134,6 +138,9 @@ ALONE: dict[str, Callable[[Stage], Any]] = {
     "person.erase": lambda s: erase_person(actor=s.actor, person_id=s.desk.people["colleague"].pk),
     "grant.manage": lambda s: grant_role(actor=s.actor, person_id=s.desk.people["colleague"].pk, role="auditor"),
     "token.manage": lambda s: revoke_token(actor=s.actor, token_id=s.token_id),
+    "escalation.manage": lambda s: create_policy(
+        actor=s.actor, name="New", terms={"steps": [{"do": [{"action": "notify_team"}]}]}
+    ),
     "oncall.manage": lambda s: create_schedule(actor=s.actor, name="New schedule"),
     "sla.manage": lambda s: create_calendar(actor=s.actor, name="New hours", hours={"timezone": "UTC", "always": True}),
     "text.retire": lambda s: retire_texts(actor=s.actor),
@@ -149,6 +156,10 @@ def _led(stage: Stage, ticket: Ticket, *, over: bool = False) -> bool:
             actor=desk.system, ticket_id=ticket.pk, close_code="solution_provided", close_notes="x"
         )
     return True
+
+
+def _any_policy() -> Any:
+    return EscalationPolicy.objects.values_list("pk", flat=True)[0]
 
 
 def _ask(stage: Stage, ticket: Ticket, permission: str) -> None:

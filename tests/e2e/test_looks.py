@@ -47,6 +47,11 @@ PAGES: dict[str, list[str]] = {
     "incidents/major/": ["{base}/incidents/major/"],
     "incidents/<number:number>/": ["{incident}"],
     "reports/incidents/": ["{base}/reports/incidents/", "{base}/reports/incidents/?from=x"],
+    "reports/service-levels/": [
+        "{base}/reports/service-levels/",
+        "{base}/reports/service-levels/?from=2020-01-01&to=2020-01-31",
+        "{base}/reports/service-levels/?by=x",
+    ],
     "accounts/login/": [],  # before signing in
     "accounts/invitation/<uidb64>/<token>/": ["/accounts/invitation/x/y-z/"],
     "accounts/password/": ["/accounts/password/"],
@@ -79,7 +84,10 @@ NOT_PAGES = frozenset(
         "incidents/<number:number>/<slug:name>/",
         "incidents/<number:number>/files/<uuid:file_id>/",
         "reports/incidents.csv",
+        "reports/service-levels.csv",
         "tokens/<uuid:token_id>/revoke/",
+        "escalation/<number:number>/acknowledge/",
+        "escalation/<number:number>/start/",
         "inbox/read/",
         "inbox/<uuid:notification_id>/",
         "oncall/calendars/<uuid:feed_id>/revoke/",

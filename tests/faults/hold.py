@@ -15,11 +15,11 @@ def main(tenant_id: UUID, seconds: float) -> None:
     django.setup()
     from django.utils import timezone
 
-    from itsm.sla.sweep import _fire
+    from itsm.sla.sweep import CLOCKS
     from itsm.tenancy.context import tenant
 
     with tenant(tenant_id):
-        clocks, fires = _fire(tenant_id, timezone.now(), 500)
+        clocks, fires = CLOCKS.fire(tenant_id, timezone.now(), 500)
         sys.stdout.write(f"FIRED {clocks} {fires}\n")
         sys.stdout.flush()
         time.sleep(seconds)

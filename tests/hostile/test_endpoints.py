@@ -21,6 +21,7 @@ from django.test import Client, override_settings
 
 from incidents.commands import declare_major
 from itsm.access.catalogue import GRANTABLE, PER_PROCESS
+from itsm.escalation.models import EscalationPolicy
 from itsm.events.relay import relay
 from itsm.notify.models import Notification
 from itsm.oncall.models import OnCallOverride
@@ -144,6 +145,7 @@ class Attacker:
         }
         self.keys["on-call-schedules"] = fill(desk, "Ours").pk
         with desk.inside():
+            self.keys["escalation-policies"] = EscalationPolicy.objects.get().pk
             self.ids["override"] = str(OnCallOverride.objects.get().pk)
         self.ids["calendar"] = str(self.keys["sla-calendars"])
         with desk.inside():

@@ -30,6 +30,7 @@ from itsm.tenancy.reconciler import references, tenant_models
 from itsm.tickets.commands import attach_file, comment_on_ticket, link_tickets, watch_ticket
 from itsm.tickets.models import Service
 from tests.committed import CommittedDatabase
+from tests.escalation import chains
 from tests.factories import Desk, make_desk
 from tests.oncall import schedules
 
@@ -62,6 +63,7 @@ def fill(desk: Desk) -> Desk:
     review_major(actor=agent, ticket_id=led.pk, went_well="x", went_badly="x", causes="x", actions=[action])
     desk.token("agent")
     schedules.fill(desk, "Network")
+    chains.fill(desk)
     relay(desk.tenant.pk)
     with desk.inside():
         for model in [Organisation, Service, *MODELS]:

@@ -35,7 +35,7 @@ def report(desk: Desk, who: str = "manager", **given: str) -> dict[str, Any]:
 
 def totals(found: dict[str, Any], metric: str = "resolution") -> tuple[int, ...]:
     """Met, missed, canceled, open, overdue of a metric; zeros where there is none."""
-    row = next((row for row in found["metrics"] if row["metric"] == metric), {})
+    row: dict[str, Any] = next((row for row in found["metrics"] if row["metric"] == metric), {})
     return tuple(row.get(name, 0) for name in ("met", "missed", "canceled", "open", "open_overdue"))
 
 

@@ -10,6 +10,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from incidents.commands import hold_incident, resolve_incident, resume_incident, start_incident
+from itsm.sla.commands import change_calendar
+from itsm.sla.models import SlaCalendar
 from itsm.sla.sweep import sweep
 from itsm.tickets import queue
 from itsm.tickets.commands import assign_ticket
@@ -92,6 +94,24 @@ def test_what_waits_too_late_stays_too_late(acme: Desk, work: dict[str, Ticket],
         resolve_incident(actor=agent, ticket_id=work["P1"].pk, close_code="solution_provided", close_notes="x")
         assert due_at(acme, work["P1"]) is None
         assert "P1" not in view(acme, "breached")
+
+
+def test_other_hours_do_not_heal_it(acme: Desk, work: dict[str, Ticket]) -> None:
+    with at(5, 9):
+        hold_incident(actor=acme.actor("agent"), ticket_id=work["P3"].pk, hold_reason="awaiting_caller", comment="?")
+        before = due_at(acme, work["P3"])
+        with acme.inside():
+            hours = SlaCalendar.objects.get(name="Office hours")
+        weekly = {day: [["08:00", "20:00"]] for day in ("mon", "tue", "wed", "thu", "fri")}
+        change_calendar(
+            actor=acme.actor("owner"),
+            calendar_id=hours.pk,
+            hours={"timezone": "UTC", "weekly": weekly, "exceptions": {}},
+        )
+    with at(5, 10):
+        assert before is not None
+        assert due_at(acme, work["P3"]) == before < on(5, 9)
+        assert "P3" in view(acme, "breached")
 
 
 def test_hidden_tickets_are_in_neither(acme: Desk, work: dict[str, Ticket]) -> None:

@@ -83,7 +83,7 @@ def test_restricted_and_foreign_tickets_are_in_nobodys_list_or_count(desk: Desk)
         "urgent": 1,
         "waiting": 1,
         "major": 0,
-        "due": 3,
+        "due": 4,
         "breached": 0,
     }
     assert queue.counts(desk.actor("hr")) == {
@@ -93,7 +93,7 @@ def test_restricted_and_foreign_tickets_are_in_nobodys_list_or_count(desk: Desk)
         "urgent": 2,
         "waiting": 1,
         "major": 0,
-        "due": 4,
+        "due": 5,
         "breached": 0,
     }
     assert queue.counts(desk.actor("other_manager")) == {

@@ -29,6 +29,7 @@ MODELS = (
     "tickets/category",
     "tickets/priorityrule",
     "tickets/desksettings",
+    "escalation/escalationpolicy",
     "oncall/oncallschedule",
     "oncall/oncalllayer",
     "sla/slacalendar",
