@@ -127,3 +127,13 @@ def test_the_other_tenant_knows_nothing(acme: Desk, globex: Desk) -> None:
     for path in ("major/updates/", "major/roles/", "major/review/"):
         problem(stranger.get(f"incidents/{ticket.pk}/{path}"), 404, "not_found")
         problem(stranger.get(f"incidents/{ticket.number}/{path}"), 404, "not_found")
+
+
+def test_standing_down(acme: Desk) -> None:
+    agent, ticket = Caller(acme), acme.incident()
+    here = f"incidents/{ticket.number}/"
+    led = agent.post(f"{here}declare-major/", {"reason": "x"}, If_Match=agent.get(here)["ETag"])
+    assert "declare_major" not in led.json()["allowed_verbs"]
+    down = agent.post(f"{here}stand-down/", {"reason": "One shop only."}, If_Match=led["ETag"])
+    assert (down.status_code, down.json()["major"]) == (200, None)
+    assert "declare_major" in down.json()["allowed_verbs"]
