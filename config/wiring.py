@@ -12,6 +12,7 @@ from incidents import provision as incident_provision
 from incidents import reactions
 from incidents import telling as incident_telling
 from incidents import topics as incident_topics
+from incidents.commands.major import declare as declare_by_escalation
 from incidents.kind import INCIDENT
 from incidents.web.actions import REFUSALS as INCIDENT_REFUSALS
 from incidents.web.actions import VERBS as INCIDENT_VERBS
@@ -23,6 +24,7 @@ from itsm.api import idempotency
 from itsm.escalation import events as escalation_events
 from itsm.escalation import fires as escalation_fires
 from itsm.escalation import follow as escalation_follow
+from itsm.escalation import majors as escalation_majors
 from itsm.escalation import provision as escalation_provision
 from itsm.escalation import starts as escalation_starts
 from itsm.escalation import sweep as escalation_sweep
@@ -37,6 +39,7 @@ from itsm.notify.commands import forgetting
 from itsm.oncall import events as oncall_events
 from itsm.sla import aftermath as sla_aftermath
 from itsm.sla import events as sla_events
+from itsm.sla import facts as sla_facts
 from itsm.sla import fires as sla_fires
 from itsm.sla import follow as sla_follow
 from itsm.sla import loop
@@ -82,6 +85,7 @@ def connect() -> None:
     refusals.register(INCIDENT_VERBS, INCIDENT_REFUSALS)
     ticket_telling.connect()
     escalation_telling.connect()
+    escalation_majors.register(declare_by_escalation)
     incident_telling.connect()
     standard.connect()
     sla_topics.connect()
@@ -93,10 +97,17 @@ def connect() -> None:
     wiring.keep(escalation_follow.follow)
     wiring.subscribe(("sla.threshold_reached", "sla.breached"), escalation_starts.start_for_clock)
     wiring.react(("ticket.commented",), reactions.resume_on_reply)
+    sla_facts.keep_cadence(
+        begins=("incident.major_declared", "incident.major_resumed"),
+        kept=("incident.major_update_sent",),
+        ends=("incident.major_stood_down",),
+    )
+    wiring.react(("incident.major_update_sent",), reactions.copy_update)
     wiring.react(
         ("incident.started", "incident.held", "incident.resumed", "incident.resolved"), reactions.cascade_to_children
     )
     wiring.subscribe(("ticket.texts_removed",), reactions.remove_notes)
+    wiring.subscribe(("ticket.texts_removed",), reactions.remove_major_texts)
     wiring.subscribe(("ticket.texts_removed",), erasure.forget_copies)
     wiring.subscribe(("person.erased",), reactions.remove_imported_notes)
     wiring.subscribe(("person.erased", "texts.retired"), idempotency.forget_answers)

@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from itsm.kernel.clock import now
 from itsm.tenancy.fields import TenantForeignKey, TenantModel, TenantOneToOneField
 from itsm.tenancy.models import Person
 from itsm.tickets.models import Ticket
@@ -54,3 +55,81 @@ class Incident(TenantModel):
 
     def __str__(self) -> str:
         return str(self.ticket_id)
+
+
+class MajorState(models.TextChoices):
+    """How far a major incident has come. Led, then looked back at; or it was none after all."""
+
+    DECLARED = "declared", _("Major incident")
+    REVIEW_DUE = "review_due", _("Review due")
+    REVIEWED = "reviewed", _("Reviewed")
+    STOOD_DOWN = "stood_down", _("Stood down")
+
+
+class MajorIncident(TenantModel):
+    """How a major incident is led. Its story, updates and review are events of the ticket; here is who and how far."""
+
+    id = None  # type: ignore[assignment]
+    ticket = TenantOneToOneField(Ticket, primary_key=True)
+    state = models.CharField(max_length=12, choices=MajorState.choices, default=MajorState.DECLARED)
+    commander = TenantForeignKey(Person, null=True)
+    declared_at = models.DateTimeField(default=now)
+    declared_by = TenantForeignKey(Person, null=True)
+    #: When it was resolved, stood down or merged.
+    ended_at = models.DateTimeField(null=True)
+    review_due_at = models.DateTimeField(null=True)
+    reviewed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["tenant", "-declared_at"], name="major_declared")]
+
+    def __str__(self) -> str:
+        return str(self.ticket_id)
+
+
+class MajorRole(TenantModel):
+    """Who does what in leading it, besides the commander. ``name`` is what people call the role."""
+
+    tenancy_rights = ("SELECT", "INSERT", "DELETE")
+
+    ticket = TenantForeignKey(Ticket)
+    name = models.CharField(max_length=60)
+    person = TenantForeignKey(Person)
+    author = TenantForeignKey(Person, null=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "ticket", "name"], name="major_role_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class MajorStakeholder(TenantModel):
+    """Somebody who hears the updates without having asked for anything."""
+
+    tenancy_rights = ("SELECT", "INSERT", "DELETE")
+
+    ticket = TenantForeignKey(Ticket)
+    person = TenantForeignKey(Person)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "ticket", "person"], name="major_stakeholder_once")
+        ]
+
+
+class MajorAction(TenantModel):
+    """What a review decided shall be done, by whom and until when."""
+
+    ticket = TenantForeignKey(Ticket)
+    text = models.TextField()
+    owner = TenantForeignKey(Person)
+    due_on = models.DateField()
+    position = models.PositiveSmallIntegerField(default=0)
+    author = TenantForeignKey(Person, null=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "ticket", "position"], name="major_action_ticket"),
+            models.Index(fields=["tenant", "owner", "due_on"], name="major_action_owner"),
+        ]

@@ -7,9 +7,9 @@ from django.db import connection
 from incidents.commands.closing import resolve_incident
 from incidents.commands.working import hold_incident, resume_incident, start_incident
 from incidents.flow import FLOW, KIND, IncidentState
-from incidents.models import HoldReason, Incident
+from incidents.models import HoldReason, Incident, MajorAction, MajorIncident, MajorRole
 from itsm.events.models import Event, EventText
-from itsm.events.write import UnitOfWork
+from itsm.events.write import UnitOfWork, unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.tickets.models import Audience, Ticket
 
@@ -84,3 +84,35 @@ def cascade_to_children(work: UnitOfWork, event: Event) -> None:
                 cause=event,
                 words_of=parent.resolved_by_id,
             )
+
+
+def copy_update(work: UnitOfWork, event: Event) -> None:
+    """News about a major incident reaches the timeline of each child, for whoever asked there."""
+    children = Ticket.objects.select_for_update(no_key=True).filter(pk__in=event.payload["children"]).order_by("pk")
+    body = EventText.objects.filter(event_id=event.pk, field="body").values_list("text", flat=True).first()
+    if not event.payload["children"] or not body:
+        return
+    with unit_of_work(Actor.system(work.actor.tenant_id, "copy_update"), cause=event) as copying:
+        for child in children:
+            copying.emit(
+                "incident.major_update_copied", child, major=event.ticket_id, update=event.pk, texts={"body": body}
+            )
+
+
+def remove_major_texts(_work: UnitOfWork, event: Event) -> None:
+    """What a major incident keeps beside its events goes with its texts, or with those of the person who wrote it.
+
+    With all of them go the copies of its updates on children; a person's own ones erasure finds from their cause.
+    """
+    if event.ticket_id is None or not MajorIncident.objects.filter(pk=event.ticket_id).exists():
+        return
+    actions = MajorAction.objects.filter(ticket_id=event.ticket_id)
+    roles = MajorRole.objects.filter(ticket_id=event.ticket_id)
+    if person := event.payload.get("person"):
+        actions, roles = actions.filter(author_id=person), roles.filter(author_id=person)
+    else:
+        for sent in Event.objects.filter(ticket_id=event.ticket_id, kind="incident.major_update_sent"):
+            copies = Event.objects.filter(ticket_id__in=sent.payload["children"], cause_id=sent.pk)
+            EventText.objects.filter(event_id__in=list(copies.values_list("pk", flat=True))).delete()
+    actions.update(text="")
+    roles.delete()

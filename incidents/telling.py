@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from incidents.flow import KIND
 from incidents.models import CloseCode, HoldReason
 from itsm.tickets.kinds import state_label
 from itsm.tickets.telling import LABELS, change
-from itsm.tickets.timeline import Change, Names, Renderer, Told, register
+from itsm.tickets.timeline import Change, Names, Renderer, Told, internal, register
 
 Payload = Mapping[str, Any]
 Texts = Mapping[str, str]
@@ -71,6 +75,61 @@ def _absorbed(payload: Payload, names: Names, texts: Texts) -> Told:
     return Told(_("merged %(ticket)s into this incident") % {"ticket": names.ticket(payload["duplicate"])})
 
 
+#: Why a major incident was declared or ended, where no reason was typed.
+_BECAUSE = {
+    "escalation": gettext_lazy("asked for by an escalation policy"),
+    "canceled": gettext_lazy("the incident was canceled"),
+    "merged": gettext_lazy("the incident was merged"),
+}
+
+
+def _because(payload: Payload) -> tuple[Change, ...]:
+    word = _BECAUSE.get(str(payload.get("because")))
+    return (Change("because", _("Because"), "", str(word)),) if word else ()
+
+
+def _major_declared(payload: Payload, names: Names, texts: Texts) -> Told:
+    commander = Change("commander", _("Commander"), "", names.person(payload.get("commander")))
+    return Told(_("declared a major incident"), (commander, *_because(payload)), body_of="reason")
+
+
+def _major_role(payload: Payload, names: Names, texts: Texts) -> Told:
+    pair = payload.get("person")
+    old, new = (names.person(one) for one in pair) if isinstance(pair, list) and len(pair) == 2 else ("", "")
+    label = {"commander": _("Commander"), "stakeholder": _("Stakeholder")}.get(str(payload.get("role")))
+    label = label or texts.get("name") or _("(removed)")
+    return Told(_("changed who leads the major incident"), (Change("role", label, old, new),))
+
+
+def _major_update(payload: Payload, names: Names, texts: Texts) -> Told:
+    return Told(_("sent an update about the major incident"), body_of="body")
+
+
+def _major_copy(payload: Payload, names: Names, texts: Texts) -> Told:
+    told = _("passed on an update about the major incident %(ticket)s")
+    return Told(told % {"ticket": names.ticket(payload.get("major"))}, body_of="body")
+
+
+def _major_stood_down(payload: Payload, names: Names, texts: Texts) -> Told:
+    return Told(_("stood the major incident down"), _because(payload), body_of="reason")
+
+
+def _major_review_due(payload: Payload, names: Names, texts: Texts) -> Told:
+    due = parse_datetime(str(payload.get("due_at") or ""))
+    day = date_format(timezone.localtime(due), "DATE_FORMAT") if due else ""
+    return Told(_("asked for the review of the major incident by %(day)s") % {"day": day})
+
+
+def _major_resumed(payload: Payload, names: Names, texts: Texts) -> Told:
+    return Told(_("leads the major incident again"))
+
+
+def _major_reviewed(payload: Payload, names: Names, texts: Texts) -> Told:
+    count = len(payload.get("actions") or ())
+    decided = (Change("actions", _("Actions"), "", str(count)),) if count else ()
+    return Told(_("reviewed the major incident"), decided, body_of="causes")
+
+
 def _imported(payload: Payload, names: Names, texts: Texts) -> Told:
     pairs = payload.get("changes")
     changes = [change(str(k), v, names) for k, v in (pairs.items() if isinstance(pairs, dict) else ())]
@@ -93,3 +152,11 @@ def connect() -> None:
     register("incident.merged", Renderer(_merged))
     register("incident.absorbed", Renderer(_absorbed))
     register("incident.imported", Renderer(_imported))
+    register("incident.major_declared", Renderer(_major_declared, internal))
+    register("incident.major_role_changed", Renderer(_major_role, internal))
+    register("incident.major_update_sent", Renderer(_major_update))
+    register("incident.major_update_copied", Renderer(_major_copy))
+    register("incident.major_stood_down", Renderer(_major_stood_down, internal))
+    register("incident.major_review_due", Renderer(_major_review_due, internal))
+    register("incident.major_resumed", Renderer(_major_resumed, internal))
+    register("incident.major_reviewed", Renderer(_major_reviewed, internal))

@@ -9,6 +9,7 @@ from uuid import UUID
 from incidents.flow import FLOW, KIND, permission_of
 from itsm.access.decide import allows
 from itsm.kernel.actor import Actor
+from itsm.tickets.models import OPEN_CATEGORIES
 
 #: Verbs of the spine on a ticket that still changes, with their permissions.
 _SPINE = {
@@ -22,7 +23,7 @@ _SPINE = {
     "parent": "ticket.link",
 }
 #: Everything that ``allowed_verbs()`` may answer.
-ALL = (*FLOW.moves, *_SPINE, "follow_up")
+ALL = (*FLOW.moves, "declare_major", *_SPINE, "follow_up")
 
 
 @dataclass(slots=True)
@@ -38,6 +39,7 @@ class Row:
     #: Whether the actor watches it, looked up for the whole page; None: nobody has looked.
     watched: bool | None = None
     kind: str = KIND
+    is_major: bool = False
 
 
 def allowed_verbs(actor: Actor, ticket: Any) -> list[str]:
@@ -50,4 +52,10 @@ def allowed_verbs(actor: Actor, ticket: Any) -> list[str]:
     found = [verb for verb in FLOW.allowed(ticket.state) if allows(actor, permission_of(verb), ticket)]
     if actor.person_id in (None, ticket.assignee_id) and "take" in found:
         found.remove("take")
+    if (
+        ticket.state_category in OPEN_CATEGORIES
+        and not ticket.is_major
+        and allows(actor, "incident.declare_major", ticket)
+    ):
+        found.append("declare_major")
     return found + [verb for verb, permission in _SPINE.items() if allows(actor, permission, ticket)]

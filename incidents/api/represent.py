@@ -27,6 +27,15 @@ _OWN = (
     *("due_at", "opened_at", "updated_at", "resolved_at", "closed_at", "reopen_count", "version"),
     *("opened_by_id", "reassignment_count", "parent_id", "duplicate_of_id"),
 )
+#: How a major incident is led: (member, column). Null throughout for one that is none.
+_MAJOR = (
+    ("state", "m.state"),
+    ("declared_at", "m.declared_at"),
+    ("commander_id", "m.commander_id"),
+    ("commander__name", "c.name"),
+    ("review_due_at", "m.review_due_at"),
+    ("next_update_due", "n.due_at"),
+)
 _DETAILS = ("hold_reason", "close_code", "close_notes")
 _TABLES = {
     "requester": "tenancy_person",
@@ -36,7 +45,13 @@ _TABLES = {
     "category": "tickets_category",
 }
 #: What a row has; ``linked`` says whether there are links to fetch.
-_MEMBERS = (*_OWN, *_DETAILS, *(f"{name}__name" for name in _TABLES), "linked")
+_MEMBERS = (
+    *_OWN,
+    *_DETAILS,
+    *(f"{name}__name" for name in _TABLES),
+    *(f"major__{name}" for name, _ in _MAJOR),
+    "linked",
+)
 _JOINS = " ".join(
     f"LEFT JOIN {table} {name} ON {name}.tenant_id = t.tenant_id AND {name}.id = t.{name}_id"
     for name, table in _TABLES.items()
@@ -44,12 +59,16 @@ _JOINS = " ".join(
 # Which tickets, in which order, is the queryset's to say; what is read of them never changes, so it is written out once.
 _ROWS = f"""
 SELECT {", ".join(f"t.{name}" for name in _OWN)}, {", ".join(f"i.{name}" for name in _DETAILS)},
-  {", ".join(f"{name}.name" for name in _TABLES)},
+  {", ".join(f"{name}.name" for name in _TABLES)}, {", ".join(column for _, column in _MAJOR)},
   EXISTS (SELECT FROM tickets_ticketlink l WHERE l.tenant_id = t.tenant_id AND l.source_id = t.id)
     OR EXISTS (SELECT FROM tickets_ticketlink l WHERE l.tenant_id = t.tenant_id AND l.target_id = t.id)
 FROM (SELECT *, row_number() OVER () AS place FROM (%(chosen)s) page) chosen
 JOIN tickets_ticket t ON t.tenant_id = chosen.tenant_id AND t.id = chosen.id
 LEFT JOIN incidents_incident i ON i.tenant_id = t.tenant_id AND i.ticket_id = t.id
+LEFT JOIN incidents_majorincident m ON t.is_major AND m.tenant_id = t.tenant_id AND m.ticket_id = t.id
+LEFT JOIN tenancy_person c ON c.tenant_id = m.tenant_id AND c.id = m.commander_id
+LEFT JOIN sla_slaclock n ON t.is_major AND n.tenant_id = t.tenant_id AND n.ticket_id = t.id AND n.metric = 'cadence'
+  AND n.state IN ('running', 'paused')
 {_JOINS}
 ORDER BY chosen.place
 """
@@ -79,6 +98,7 @@ FIELDS = (
     "close_notes",
     "reopen_count",
     "version",
+    "major",
     "allowed_verbs",
     "links",
     *INTERNAL,
@@ -138,7 +158,8 @@ class _Rights:
         own = row["requester_id"] is not None and row["requester_id"] == self.actor.person_id
         watched, hidden = row["id"] in self._watched, placement_hidden(self.actor, row["team_id"])
         mine = row["assignee_id"] is not None and row["assignee_id"] == self.actor.person_id
-        key = (row["state"], row["state_category"], own, watched, hidden, mine)
+        led = row["major__state"] is not None
+        key = (row["state"], row["state_category"], own, watched, hidden, mine, led)
         if key not in self._known:
             one = Row(
                 row["id"],
@@ -148,6 +169,7 @@ class _Rights:
                 row["state"],
                 row["state_category"],
                 watched,
+                is_major=led,
             )
             self._known[key] = (allowed_verbs(self.actor, one), allows(self.actor, "ticket.read_internal", one))
         return self._known[key]
@@ -174,6 +196,8 @@ def _one(
     for name in _DETAILS:
         if name in fields:
             shown[name] = row[name] or None
+    if "major" in fields:
+        shown["major"] = _major(row, internal) if row["major__state"] else None
     if "allowed_verbs" in fields:
         shown["allowed_verbs"] = verbs
     if "links" in fields:
@@ -184,6 +208,16 @@ def _one(
                 shown[name] = row[f"{name}_id"]
     else:
         shown.pop("reassignment_count", None)
+    return shown
+
+
+def _major(row: dict[str, Any], internal: bool) -> dict[str, Any]:
+    """How far it is, and when news is due; who leads it is the desk's affair."""
+    shown = {name: row[f"major__{name}"] for name in ("state", "declared_at", "next_update_due")}
+    if internal:
+        commander = row["major__commander_id"]
+        shown["commander"] = {"id": commander, "name": row["major__commander__name"]} if commander else None
+        shown["review_due_at"] = row["major__review_due_at"]
     return shown
 
 

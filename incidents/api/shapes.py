@@ -9,7 +9,7 @@ from rest_framework import serializers
 from incidents.commands.closing import RESOLUTION_CODES
 from incidents.commands.opening import CHANNELS
 from incidents.flow import FLOW
-from incidents.models import CloseCode, HoldReason
+from incidents.models import CloseCode, HoldReason, MajorState
 from incidents.verbs import ALL
 from itsm.api.shapes import Named, OneOf, Outgoing, Reference, Shape, Text, Whole
 from itsm.api.views.on_tickets import LinkOut
@@ -108,6 +108,18 @@ class Parent(Shape):
     parent = Text(max_length=40, allow_null=True)  # type: ignore[assignment]
 
 
+class MajorOut(Outgoing):
+    """How an incident is led as a major one."""
+
+    state = serializers.ChoiceField(choices=MajorState.values)
+    declared_at = serializers.DateTimeField()
+    next_update_due = serializers.DateTimeField(allow_null=True, help_text="Null when none is owed.")
+    commander = Named(allow_null=True, required=False, help_text="Readers of internal notes only.")
+    review_due_at = serializers.DateTimeField(
+        allow_null=True, required=False, help_text="Readers of internal notes only."
+    )
+
+
 class IncidentOut(Outgoing):
     """An incident. With ``fields`` only the named members are there; ``id`` always is. With ``expand`` references are whole."""
 
@@ -137,6 +149,7 @@ class IncidentOut(Outgoing):
     close_notes = serializers.CharField(allow_null=True, required=False)
     reopen_count = serializers.IntegerField(required=False)
     version = serializers.IntegerField(required=False)
+    major = MajorOut(allow_null=True, required=False, help_text="Null unless it is led as a major incident.")
     allowed_verbs = serializers.ListField(child=serializers.ChoiceField(choices=list(ALL)), required=False)
     links = LinkOut(many=True, required=False)
     opened_by = serializers.UUIDField(allow_null=True, required=False, help_text="Readers of internal notes only.")

@@ -58,6 +58,7 @@ _LIST = (
     query("service", "Ids or `none`."),
     query("category", "Ids or `none`."),
     query("parent", "Ids or `none`."),
+    query("major", "`true`: those that are or were led as major incidents; `false`: the others."),
     query("updated_since", "RFC 3339."),
     query("opened_since", "RFC 3339."),
     query("sort", "", kind={"type": "string", "enum": list(SORTS), "default": "-opened_at"}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
+from incidents.commands import major
 from incidents.commands.base import begin, enter
 from incidents.flow import FLOW
 from incidents.models import CloseCode
@@ -48,6 +49,8 @@ def resolve_incident(
         work.changed(ticket, "resolved_at")
         work.changed(incident, "close_code", "close_notes", "resolved_by", "hold_reason")
         work.emit("incident.resolved", ticket, state=pair, close_code=close_code, texts={"close_notes": notes})
+        if ticket.is_major:
+            major.resolved(work, ticket)
     return ticket
 
 
@@ -77,6 +80,8 @@ def reopen_incident(
         work.changed(ticket, "resolved_at", "reopen_count")
         work.changed(incident, "last_reopened_at", "last_reopened_by", "close_code", "close_notes", "resolved_by")
         work.emit("incident.reopened", ticket, state=pair, texts={"reason": why})
+        if ticket.is_major:
+            major.reopened(work, ticket)
     return ticket
 
 
@@ -110,4 +115,6 @@ def cancel_incident(
         work.changed(ticket, "closed_at")
         work.changed(incident, "closed_by", "hold_reason")
         work.emit("incident.canceled", ticket, state=pair, texts={"reason": why})
+        if ticket.is_major:
+            major.canceled(work, ticket)
     return ticket

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from incidents.commands import major
 from incidents.commands.base import begin, enter
 from incidents.flow import KIND
 from incidents.models import CloseCode
@@ -40,6 +41,7 @@ def merge_incident(
         authorize(actor, "incident.merge", target)
         if not target.is_open:
             raise Invalid.one("into", "not_open", f"{target.number} is not open: merge into an open incident.")
+        major.refuse_merge(ticket, target)
         pair = enter(work, ticket, state)
         ticket.closed_at, ticket.duplicate_of_id = work.now, target.pk
         incident.close_code, incident.closed_by_id, incident.hold_reason = CloseCode.DUPLICATE, actor.person_id, ""
@@ -59,6 +61,7 @@ def merge_incident(
         work.emit("incident.merged", ticket, state=pair, target=target.pk)
         work.emit("incident.absorbed", target, duplicate=ticket.pk, watchers=new)
         hand_over_children(work, ticket, target)
+        major.merged(work, ticket, target)
     return ticket
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
-from incidents import commands
+from incidents import commands, majors
 from incidents.flow import FLOW, permission_of
 from incidents.verbs import allowed_verbs
-from incidents.web import forms
+from incidents.web import forms, major, major_actions
+from incidents.web.action import Action, Data, Run
 from itsm.access.decide import allows
 from itsm.kernel.actor import Actor
 from itsm.kernel.unset import UNSET
@@ -22,29 +22,6 @@ from itsm.web.forms import TicketForm
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
-
-Data = dict[str, Any]
-#: Runs the command; answers the ticket to show next, or None for the same one.
-Run = Callable[[Actor, Ticket, Data, TicketForm], Ticket | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """One thing to do. ``verb`` is what allowed_verbs() calls it, ``permission`` its right; ``done`` is said afterwards."""
-
-    label: _StrOrPromise
-    form: type[TicketForm]
-    run: Run
-    verb: str
-    permission: str
-    done: _StrOrPromise
-    #: The button stands out: in this state it is what one does next.
-    primary: bool = False
-
-    @property
-    def asks(self) -> bool:
-        """Whether the form has anything to fill in."""
-        return self.form is not forms.PlainForm
 
 
 def _verb(command: Callable[..., Ticket], *inputs: str) -> Run:
@@ -194,6 +171,7 @@ ACTIONS: dict[str, Action] = {
     "link": Action(_("Link"), forms.LinkForm, _link, "link", "ticket.link", _("Linked.")),
     "unlink": Action(_("Remove"), forms.UnlinkForm, _unlink, "link", "ticket.link", _("The link is removed.")),
     "parent": Action(_("Set parent"), forms.ParentForm, _parent, "parent", "ticket.link", _("Saved.")),
+    **major_actions.actions(forms.ReasonForm),
 }
 
 
@@ -204,6 +182,7 @@ VERBS: dict[str, _StrOrPromise] = {
 #: Why a verb may be refused where the flow would allow it, or would never: by verb and state.
 REFUSALS: dict[tuple[str, str], str] = {
     ("reopen", "resolved"): gettext_noop("This was resolved too long ago. Log a new incident instead."),
+    **major_actions.REFUSALS,
     **{
         ("follow_up", state.key): gettext_noop("This incident is not closed. Comment on it or reopen it instead.")
         for state in FLOW.states.values()
@@ -215,6 +194,7 @@ REFUSALS: dict[tuple[str, str], str] = {
 def possible(actor: Actor, ticket: Ticket) -> set[str]:
     """The names of the actions that a page offers: those whose verb is allowed, as the API says it. Commands decide."""
     verbs = set(allowed_verbs(actor, ticket))
-    return {
+    found = {
         name for name, action in ACTIONS.items() if action.verb in verbs and allows(actor, action.permission, ticket)
     }
+    return found | major.offered(actor, ticket, majors.major_of(ticket))

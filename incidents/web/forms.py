@@ -17,7 +17,9 @@ from itsm.kernel.actor import Actor
 from itsm.kernel.texts import BODY_MAX, TITLE_MAX
 from itsm.tickets.models import Audience, LinkKind, Ticket
 from itsm.web.choices import Choices
-from itsm.web.forms import CommandForm, NumberField, PersonField, TicketForm
+from itsm.web.forms import CommandForm, NumberField, PersonField, PlainForm, TicketForm
+
+__all__ = ["PlainForm"]
 
 LEVELS = [("1", gettext_lazy("1 – High")), ("2", gettext_lazy("2 – Medium")), ("3", gettext_lazy("3 – Low"))]
 
@@ -29,10 +31,6 @@ def _text(rows: int = 4, **kwargs: Any) -> forms.CharField:
 def _id(label: Any, **kwargs: Any) -> forms.TypedChoiceField:
     """A choice among ids; cleans to a UUID or None. The choices are set when the form is made."""
     return forms.TypedChoiceField(label=label, coerce=UUID, empty_value=None, required=False, **kwargs)
-
-
-class PlainForm(TicketForm):
-    """A verb that asks nothing."""
 
 
 class HoldForm(TicketForm):

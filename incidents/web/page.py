@@ -9,8 +9,9 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from incidents.models import Incident
-from incidents.web import forms
+from incidents import majors
+from incidents.models import Incident, MajorIncident
+from incidents.web import forms, major
 from incidents.web.actions import ACTIONS, possible
 from itsm.access.decide import allows, visible_to
 from itsm.tickets.files import readable_files
@@ -24,7 +25,21 @@ from itsm.web.panes import BACK, list_url, pane_response
 from itsm.web.sections import sections_of
 
 #: The order of the verbs on the page; other actions have their place in the side bar.
-VERBS = ("take", "resume", "start", "hold", "resolve", "reopen", "close", "follow-up", "merge", "cancel")
+VERBS = (
+    "take",
+    "resume",
+    "start",
+    "hold",
+    "resolve",
+    "reopen",
+    "close",
+    "follow-up",
+    "merge",
+    "declare-major",
+    "cancel",
+)
+#: What leads a major incident, in its section.
+LEADING = ("major-update", "major-roles", "children", "major-review", "stand-down")
 #: Entries of the timeline that a page begins with, and the parameter that asks for all.
 ENTRIES = 100
 STORY = "story"
@@ -36,7 +51,7 @@ def incident_pane(request: TenantRequest, ticket: Ticket, params: str) -> SafeSt
 
 
 #: Buttons beside what they act on: their forms show no field that could carry what is wrong.
-BUTTONS = ("watch", "unwatch", "unlink", "detach")
+BUTTONS = ("watch", "unwatch", "unlink", "detach", "drop-stakeholder")
 
 
 class IncidentPage:
@@ -50,6 +65,7 @@ class IncidentPage:
         self.changed_meanwhile: list[Entry] = []
         self.in_conflict = False
         self.seen = 0
+        self.major = majors.major_of(ticket)
 
     def bind(self, name: str) -> TicketForm:
         """The form of an action with what was sent."""
@@ -61,9 +77,7 @@ class IncidentPage:
 
     def conflict(self, name: str, form: TicketForm) -> None:
         """Show what changed since the user read the page, and his form again, ready to be sent on top of that."""
-        current = (
-            forms.EditForm.current(self.ticket) if name == "edit" else self._assignment() if name == "assign" else {}
-        )
+        current = self._now(name)
         extra = self._extra(name)
         if extra and "choices" in extra:
             form.offer = extra  # type: ignore[attr-defined]
@@ -88,6 +102,7 @@ class IncidentPage:
 
     def _context(self, level: int) -> dict[str, Any]:
         ticket, actor = self.ticket, self.actor
+        led = self.major
         allowed = possible(actor, ticket)
         whole = self.request.GET.get(STORY) == "whole"
         entries = timeline(actor, ticket, limit=None if whole else ENTRIES + 1, newest=True)
@@ -108,14 +123,29 @@ class IncidentPage:
                 for name in ("comment", "assign", "edit", "watch", "add-watcher", "unwatch", "link", "parent")
                 if name in allowed or name in self.bound
             },
-            "refused": [form for name, form in self.bound.items() if name in BUTTONS and form.errors],
+            "refused": [form for name, form in self.bound.items() if form.errors and self._has_no_place(name)],
             "can": {name.replace("-", "_") for name in allowed},
             "internal": allows(actor, "ticket.read_internal", ticket),
             "placement_hidden": placement_hidden(actor, ticket.team_id),
             "files": list(readable_files(actor, ticket).order_by("created_at")),
             "sections": sections_of(self.request, ticket, level + 1),
             **self._related(),
+            **self._led(led, allowed),
         }
+
+    def _has_no_place(self, name: str) -> bool:
+        """Whether the page shows no form that could carry what is wrong."""
+        return name in BUTTONS or (name in LEADING and self.major is None)
+
+    def _led(self, led: MajorIncident | None, allowed: set[str]) -> dict[str, Any]:
+        """The banner for everybody, and for the desk the section of a major incident."""
+        if led is None:
+            return {}
+        shown: dict[str, Any] = {"banner": major.banner(self.ticket, led)}
+        if allows(self.actor, "ticket.read_internal", self.ticket):
+            shown["leading"] = major.section(self.actor, self.ticket, led)
+            shown["lead_verbs"] = [self._verb(name) for name in LEADING if name in allowed or name in self.bound]
+        return shown
 
     def _verb(self, name: str) -> dict[str, Any]:
         action = ACTIONS[name]
@@ -136,12 +166,25 @@ class IncidentPage:
             initial |= forms.EditForm.current(self.ticket)
         elif name == "assign":
             initial |= self._assignment()
+        elif name == "major-roles":
+            initial |= self._commander()
         return ACTIONS[name].form(actor=self.actor, auto_id=f"{name}_%s", initial=initial, **self._extra(name))
 
     def _extra(self, name: str) -> dict[str, Any]:
         if name in ("edit", "assign"):
             return {"choices": self.choices, "ticket": self.ticket}
+        if name in ("declare-major", "major-roles"):
+            return {"choices": self.choices, "present": self.major.commander_id if self.major else None}
         return {"ticket": self.ticket} if name == "comment" else {}
+
+    def _now(self, name: str) -> dict[str, Any]:
+        """What the ticket has now in the fields of a form that is filled with it."""
+        if name == "edit":
+            return forms.EditForm.current(self.ticket)
+        return self._assignment() if name == "assign" else self._commander() if name == "major-roles" else {}
+
+    def _commander(self) -> dict[str, str]:
+        return {"commander": str((self.major.commander_id if self.major else None) or "")}
 
     def _assignment(self) -> dict[str, str]:
         return {"team": str(self.ticket.team_id or ""), "assignee": str(self.ticket.assignee_id or "")}

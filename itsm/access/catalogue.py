@@ -82,6 +82,9 @@ _TABLE = """
     incident.close                o A A A - - A A
     incident.cancel               o A A A - - A A
     incident.merge                - A A A - - A A
+    incident.declare_major        - A A A - - A A
+    incident.update_major         - A A A - - A A
+    incident.review_major         - - A A - - A A
     incident.import               - - A A A - - A
     report.read                   - A A A A A A A
     event.read                    - A A A A A A A

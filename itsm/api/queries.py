@@ -30,6 +30,7 @@ NAMES = (
     "service",
     "category",
     "parent",
+    "major",
     "updated_since",
     "opened_since",
 )

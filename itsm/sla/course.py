@@ -72,6 +72,8 @@ class Course:
             self._reopen(fact)
         if fact.changed:
             self._rematch(fact)
+        if fact.cadence:
+            self._keep_cadence(fact)
         if fact.message and self._works_on() and not self._open(Metric.RESPONSE) and not self._open(Metric.UPDATE):
             # An unanswered message starts it; a second one does not push its deadline away.
             self._begin(fact, (Metric.UPDATE,))
@@ -153,7 +155,7 @@ class Course:
 
     def _rematch(self, fact: Fact) -> None:
         because = ",".join(sorted(fact.changed))
-        for row in self._open(Metric.RESPONSE, Metric.RESOLUTION, Metric.UPDATE, Metric.OLA):
+        for row in self._open():
             self._compare(row, fact, because)
         if not self._works_on():
             return
@@ -162,6 +164,17 @@ class Course:
                 self._begin_late(fact, metric)
         if "team" in fact.changed and self.ticket.team_id is not None and not self._open(Metric.OLA):
             self._begin(fact, (Metric.OLA,))
+
+    def _keep_cadence(self, fact: Fact) -> None:
+        """News was sent, or is owed from now on: each cycle is the wait for one. What is owed nothing more has no verdict."""
+        running = self._open(Metric.CADENCE)
+        for row in running:
+            if fact.cadence == "ends":
+                self._do(row, "cancel", clocks.cancel, fact, "ended")
+            elif fact.cadence == "kept":
+                self._do(row, "stop", clocks.stop, fact, "update")
+        if self._works_on() and fact.cadence == ("kept" if running else "begins"):
+            self._begin(fact, (Metric.CADENCE,))
 
     def _compare(self, row: SlaClock, fact: Fact, because: str) -> None:
         promise = self.promises().promise(row.metric, self.ticket)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -15,6 +15,16 @@ from itsm.tickets.models import Audience, StateCategory
 
 #: Fields whose change may mean another promise.
 MATCHED = frozenset({"priority", "impact", "urgency", "service", "category", "requester", "team"})
+
+
+#: What an event does to the cadence of its ticket, by its kind. Filled by config/wiring.py.
+CADENCE: dict[str, str] = {}
+
+
+def keep_cadence(*, begins: Iterable[str], kept: Iterable[str], ends: Iterable[str]) -> None:
+    """Say which events make news due on a ticket, which are news, and after which none is owed any more."""
+    for word, kinds in (("begins", begins), ("kept", kept), ("ends", ends)):
+        CADENCE.update(dict.fromkeys(kinds, word))
 
 
 class Recorded(Protocol):
@@ -52,6 +62,8 @@ class Fact:
     message: bool = False
     assigned: bool = False
     changed: frozenset[str] = frozenset()
+    #: "begins", "kept" or "ends" for events of the cadence.
+    cadence: str = ""
 
 
 def facts(kind: str, events: Sequence[E], *, works: Callable[[E], bool]) -> list[Fact]:
@@ -75,6 +87,8 @@ def _fact(kind: str, event: E, works: Callable[[E], bool]) -> Fact | None:
     if event.kind == "ticket.updated":
         changed = MATCHED & set(changes)
         return Fact(at, event.pk, changed=changed) if changed else None
+    if event.kind in CADENCE:
+        return Fact(at, event.pk, cadence=CADENCE[event.kind])
     pair = payload.get("state")
     if not isinstance(pair, list):
         return None

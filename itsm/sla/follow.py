@@ -17,6 +17,7 @@ from itsm.sla.course import Course
 from itsm.sla.facts import Fact, facts
 from itsm.sla.rows import FIELDS, locked_clocks
 from itsm.tenancy.models import Person
+from itsm.tenancy.rows import update
 from itsm.tickets.kinds import KINDS
 from itsm.tickets.models import Ticket
 
@@ -51,7 +52,12 @@ def write(work: UnitOfWork, course: Course) -> None:
     work.add(*course.new)
     new = {row.pk for row in course.new}
     for row in course.touched.values():
-        if row.pk not in new:
+        if row.pk in new:
+            continue
+        if new:
+            # At once: of a metric one clock is open, and one that ends makes room for the next, which is inserted first.
+            update(row, FIELDS)
+        else:
             work.changed(row, *FIELDS)
     work.add(*course.events)
     for one in course.retargeted:

@@ -17,12 +17,13 @@ from itsm.tickets.models import Service, Ticket
 
 
 class Metric(models.TextChoices):
-    """What a policy promises. OLA is what one team promises another while it has the ticket."""
+    """What a policy promises. OLA is what one team promises another while it has the ticket; CADENCE, that news keeps coming."""
 
     RESPONSE = "response", _("Response")
     RESOLUTION = "resolution", _("Resolution")
     UPDATE = "update", _("Update")
     OLA = "ola", _("Team (OLA)")
+    CADENCE = "cadence", _("Next update")
 
 
 class SlaCalendar(TenantModel):

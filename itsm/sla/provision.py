@@ -15,12 +15,16 @@ _OFFICE_HOURS = {day: [["09:00", "17:00"]] for day in ("mon", "tue", "wed", "thu
 _TARGETS = {
     Metric.RESPONSE: ("15m", "30m", "2h", "4h", "1bd"),
     Metric.RESOLUTION: ("4h", "8h", "24h", "40h", "80h"),
+    # Between two updates about a major incident.
+    Metric.CADENCE: ("30m", "1h", "1h", "1h", "1h"),
 }
-_NAMES = {Metric.RESPONSE: "Response", Metric.RESOLUTION: "Resolution"}
+_NAMES = {Metric.RESPONSE: "Response", Metric.RESOLUTION: "Resolution", Metric.CADENCE: "Updates on major incidents"}
+#: Metrics that nobody's office hours stop.
+_ALWAYS = frozenset({Metric.CADENCE})
 
 
 def provision(tenant_id: UUID) -> None:
-    """Two calendars in the desk's zone, and targets for response and resolution by priority.
+    """Two calendars in the desk's zone, and targets by priority for each of these metrics.
 
     Safe to repeat: a desk that has calendars has made them its own, by whatever names.
     """
@@ -38,11 +42,15 @@ def provision(tenant_id: UUID) -> None:
             {"when": {"priority": [priority]}, "target": target} for priority, target in enumerate(targets, start=1)
         ]
         rows[0]["calendar"] = str(calendars[ALWAYS])
+        hours = calendars[ALWAYS if metric in _ALWAYS else OFFICE]
         SlaPolicyVersion.objects.get_or_create(
             tenant_id=tenant_id,
             policy=policy,
             version=1,
-            defaults={"terms": {"calendar": str(calendars[OFFICE]), "targets": rows}, "created_at": clock.now()},
+            defaults={
+                "terms": {"calendar": str(hours), "targets": rows},
+                "created_at": clock.now(),
+            },
         )
 
 

@@ -32,13 +32,17 @@ STOPS = {
     "resolution": ("resolved", "closed"),
     "update": ("reply", "resolved"),
     "ola": ("resolved", "moved"),
+    "cadence": ("resolved",),
 }
 DEFAULT_STOP = {
     "response": ("reply", "started", "resolved"),
     "resolution": ("resolved",),
     "update": ("reply", "resolved"),
     "ola": ("resolved", "moved"),
+    "cadence": ("resolved",),
 }
+#: Hold reasons that pause. News is owed all the same while the work waits.
+DEFAULT_PAUSE: dict[str, list[str]] = {"cadence": []}
 REOPEN = ("resume", "restart")
 UNMATCHED = ("cancel", "keep")
 _TARGETS_MAX, _VALUES_MAX, _STEPS_MAX = 100, 200, 12
@@ -113,7 +117,7 @@ def read_terms(metric: str, data: Any) -> Terms:
         calendar=_id(problems, "terms/calendar", data.get("calendar")),
         calendar_source=_one_of(problems, "calendar_source", data, SOURCES),
         stop=_some_of(problems, "stop", data, STOPS[metric], DEFAULT_STOP[metric]),
-        pause=_codes(problems, data.get("pause", ["awaiting_caller"])),
+        pause=_codes(problems, data.get("pause", DEFAULT_PAUSE.get(metric, ["awaiting_caller"]))),
         thresholds=_thresholds(problems, data.get("thresholds", ["50%", "75%", "90%", "100%"])),
         reopen=_one_of(problems, "reopen", data, REOPEN),
         retroactive_start=_flag(problems, "retroactive_start", data, default=True),

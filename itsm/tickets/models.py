@@ -113,6 +113,11 @@ class DeskSettings(TenantModel):
     retention_days = models.PositiveIntegerField(
         null=True, blank=True, help_text=_("Days after closing until texts are removed; empty keeps them.")
     )
+    major_review_days = models.PositiveSmallIntegerField(
+        default=5,
+        db_default=5,
+        help_text=_("Business days after resolving a major incident until its review is due."),
+    )
     attachment_max_bytes = models.PositiveIntegerField(default=20 * 1024 * 1024)
 
     class Meta:
@@ -144,6 +149,8 @@ class Ticket(TenantModel):
     category = TenantForeignKey(Category, null=True)
     parent = TenantForeignKey("self", null=True)
     duplicate_of = TenantForeignKey("self", null=True)
+    #: Led as a major incident, now or until it ended.
+    is_major = models.BooleanField(default=False, db_default=False)
     process_version_id = models.UUIDField(null=True)
     channel = models.CharField(max_length=20, default="web")
     due_at = models.DateTimeField(null=True)
@@ -187,6 +194,7 @@ class Ticket(TenantModel):
                 name="ticket_waiting",
                 condition=Q(state_category="waiting"),
             ),
+            models.Index(fields=["tenant", "priority", "-id"], name="ticket_major", condition=Q(is_major=True)),
             models.Index(fields=["tenant", "-updated_at", "-id"], name="ticket_updated"),
             models.Index(fields=["tenant", "kind", "-opened_at", "-id"], name="ticket_opened"),
             models.Index(fields=["tenant", "requester", "-opened_at"], name="ticket_requester"),

@@ -39,12 +39,13 @@ _COUNTED = {
     "open": "",
     "urgent": "AND tickets_ticket.priority <= 2",
     "waiting": "AND tickets_ticket.state_category = 'waiting'",
+    "major": "AND tickets_ticket.is_major",
     "due": "AND tickets_ticket.due_at IS NOT NULL",
     "breached": "AND tickets_ticket.due_at < %s",
 }
 
 #: Views by name. A view is a starting point that the other filters narrow.
-VIEWS = ("mine", "unassigned", "open", "urgent", "waiting", "due", "breached", "done", "all")
+VIEWS = ("mine", "unassigned", "open", "urgent", "waiting", "major", "due", "breached", "done", "all")
 #: The order of a view where none is asked for: soonest first in those of deadlines, most urgent first in the others.
 _ORDERS = {"due": "due", "breached": "due"}
 #: Orders by name. A leading "-" turns one round; without a sort, most urgent first. Among equals, the newest first.
@@ -74,6 +75,7 @@ _FILTERS = (
     "service",
     "category",
     "parent",
+    "major",
     "updated_since",
     "opened_since",
     "q",
@@ -100,6 +102,7 @@ class QueueQuery:
     services: Ids = ()
     service_categories: Ids = ()
     parents: Ids = ()
+    major: bool | None = None
     updated_since: datetime | None = None
     opened_since: datetime | None = None
     words: str = ""
@@ -138,6 +141,7 @@ def parse(actor: Actor, given: Mapping[str, Sequence[str]]) -> QueueQuery:
         services=_ids(problems, "service", values["service"]),
         service_categories=_ids(problems, "category", values["category"]),
         parents=_ids(problems, "parent", values["parent"]),
+        major=_flag(problems, "major", values["major"]),
         updated_since=_instant(problems, "updated_since", values["updated_since"]),
         opened_since=_instant(problems, "opened_since", values["opened_since"]),
         words=_last(given.get("q", ())).replace("\x00", " ").strip()[:400],
@@ -178,6 +182,8 @@ def tickets_for(actor: Actor, query: QueueQuery) -> QuerySet[Ticket]:
             if field in {"team", "assignee"}:
                 # Asking one by one must not tell what the ticket does not.
                 tickets = told_placement(actor, tickets)
+    if query.major is not None:
+        tickets = tickets.filter(is_major=query.major)
     if query.updated_since:
         tickets = tickets.filter(updated_at__gte=query.updated_since)
     if query.opened_since:
@@ -235,6 +241,7 @@ def _view(actor: Actor, view: str) -> Q:
         "unassigned": open_work & Q(assignee_id__isnull=True),
         "urgent": open_work & Q(priority__lte=2),
         "waiting": _in_category([StateCategory.WAITING]),
+        "major": open_work & Q(is_major=True),
         "due": open_work & Q(due_at__isnull=False),
         # The spine carries the earliest deadline of the open clocks, and one that has passed while they wait: see sla/course.py.
         "breached": open_work & Q(due_at__lt=clock.now()),
@@ -314,6 +321,11 @@ def _ids(problems: Problems, name: str, values: Sequence[str], *, mine: tuple[UU
                 special = "an id, none or me" if mine is not None else "an id or none"
                 problems.add(name, "not_an_id", f"{name} takes {special}.")
     return tuple(found)
+
+
+def _flag(problems: Problems, name: str, values: Sequence[str]) -> bool | None:
+    chosen = _choice(problems, name, values, ("true", "false"))
+    return None if not chosen else chosen == "true"
 
 
 def _instant(problems: Problems, name: str, values: Sequence[str]) -> datetime | None:

@@ -147,12 +147,19 @@ def by_payload(payload: Mapping[str, Any]) -> str:
 
 
 def timeline(
-    actor: Actor, ticket: Ticket, *, after: int = 0, limit: int | None = None, newest: bool = False
+    actor: Actor,
+    ticket: Ticket,
+    *,
+    after: int = 0,
+    limit: int | None = None,
+    newest: bool = False,
+    kinds: str = "",
 ) -> list[Entry]:
     """The entries of a ticket that the actor has already fetched through visible_to(), oldest first.
 
-    Those with a sequence above ``after``; with a ``limit``, the first so many of them, or with ``newest`` the last. Internal
-    ones only for readers of internal notes. The number of queries does not grow with the number of events.
+    Those with a sequence above ``after``; with a ``limit``, the first so many of them, or with ``newest`` the last. ``kinds``
+    is how their kinds begin. Internal ones only for readers of internal notes. The number of queries does not grow with the
+    number of events.
     """
     all_of_it = allows(actor, "ticket.read_internal", ticket)
     attachments = list(Attachment.objects.filter(tenant_id=actor.tenant_id, ticket_id=ticket.pk))
@@ -160,6 +167,8 @@ def timeline(
     if taken := [str(row.pk) for row in attachments if row.comment_id is not None]:
         # A file that came with a comment is told with it: one message is one entry.
         events = events.exclude(kind="ticket.attached", payload__attachment__in=taken)
+    if kinds:
+        events = events.filter(kind__startswith=kinds)
     events = events.order_by("-sequence" if newest else "sequence")
     seen: list[Event] = []
     payloads: dict[UUID, Mapping[str, Any]] = {}

@@ -68,6 +68,10 @@ class TicketForm(CommandForm):
         return {}
 
 
+class PlainForm(TicketForm):
+    """A verb that asks nothing."""
+
+
 class PersonField(forms.CharField):
     """A person by e-mail address or by full name. Cleans to the Person; a list of thousands would help nobody."""
 

@@ -67,7 +67,10 @@ _OTHER: dict[str, str] = {
     "not_allowed": gettext_noop(
         "Webhooks may not be sent to this address: it must be https, public, and without user, password and #."
     ),
-    "not_an_agent": gettext_noop("Tickets can be assigned to agents only."),
+    "not_an_agent": gettext_noop("Tickets can be assigned to agents only, and led by agents only."),
+    "not_major": gettext_noop(
+        "This is a major incident and the other one is not. Declare that one, or stand this one down first."
+    ),
     "not_an_id": gettext_noop("This is none of the values that can be chosen here."),
     "not_an_instant": gettext_noop("Write an instant with its zone, such as 2026-01-31T09:00:00Z."),
     "not_an_object": gettext_noop("This must be a JSON object."),

@@ -114,6 +114,14 @@ ON_TICKETS: dict[str, tuple[str, Callable[[Stage, Ticket], Any]]] = {
     "incident.close": (RESOLVED, lambda s, t: commands.close_incident(actor=s.actor, ticket_id=t.pk)),
     "incident.cancel": (NEW, lambda s, t: commands.cancel_incident(actor=s.actor, ticket_id=t.pk, reason="x")),
     "incident.merge": (NEW, lambda s, t: commands.merge_incident(actor=s.actor, ticket_id=t.pk, into_id=s.other.pk)),
+    "incident.declare_major": (NEW, lambda s, t: commands.declare_major(actor=s.actor, ticket_id=t.pk, reason="x")),
+    "incident.update_major": (NEW, lambda s, t: _led(s, t) and commands.send_major_update(actor=s.actor, ticket_id=t.pk, body="x")),
+    "incident.review_major": (
+        NEW,
+        lambda s, t: _led(s, t, over=True) and commands.review_major(
+            actor=s.actor, ticket_id=t.pk, went_well="x", went_badly="x", causes="x"
+        ),
+    ),
 }  # fmt: skip
 #: What needs none.
 ALONE: dict[str, Callable[[Stage], Any]] = {
@@ -137,6 +145,17 @@ ALONE: dict[str, Callable[[Stage], Any]] = {
     "sla.manage": lambda s: create_calendar(actor=s.actor, name="New hours", hours={"timezone": "UTC", "always": True}),
     "text.retire": lambda s: retire_texts(actor=s.actor),
 }
+
+
+def _led(stage: Stage, ticket: Ticket, *, over: bool = False) -> bool:
+    """Make it a major incident whose commander is somebody else; ``over``: its review is due."""
+    desk = stage.desk
+    commands.declare_major(actor=desk.system, ticket_id=ticket.pk, reason="x", commander_id=desk.people["hr"].pk)
+    if over:
+        commands.resolve_incident(
+            actor=desk.system, ticket_id=ticket.pk, close_code="solution_provided", close_notes="x"
+        )
+    return True
 
 
 def _any_policy() -> Any:

@@ -44,6 +44,7 @@ PAGES: dict[str, list[str]] = {
     "tokens/": ["{base}/tokens/"],
     "incidents/new/": ["{base}/incidents/new/"],
     "incidents/mine/": ["{base}/incidents/mine/"],
+    "incidents/major/": ["{base}/incidents/major/"],
     "incidents/<number:number>/": ["{incident}"],
     "reports/incidents/": ["{base}/reports/incidents/", "{base}/reports/incidents/?from=x"],
     "reports/service-levels/": [
@@ -203,6 +204,10 @@ def test_every_page_holds(site: Site, chromium: Any, look: str) -> None:
     page.locator("form[action$='/take/'] button").click()
     page.locator("textarea[name=body]").fill("`code` and **bold**")
     page.locator("form[action$='/comment/'] button").click()
+    page.locator("details:has(form[action$='/declare-major/']) > summary").click()
+    page.locator("#declare-major_reason").fill("It stops the business.")
+    page.locator("form[action$='/declare-major/'] button").click()
+    page.locator(".banner").wait_for()
     page.goto(f"{base}/oncall/")
     page.locator(".board h2 a").first.click()
     page.wait_for_url("**/oncall/*-*/")

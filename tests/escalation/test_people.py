@@ -175,7 +175,7 @@ def test_changes_go_through_the_ordinary_commands_with_the_run_as_cause(acme: De
     )
     assert [(one["action"], one["outcome"]) for one in taken["actions"]] == [
         ("reassign", "done"), ("raise_priority", "done"), ("comment", "done"), ("webhook", "done"),
-        ("declare_major", "requested"),
+        ("declare_major", "done"),
     ]  # fmt: skip
     with acme.inside():
         row = Ticket.objects.get(pk=ticket.pk)
@@ -185,7 +185,7 @@ def test_changes_go_through_the_ordinary_commands_with_the_run_as_cause(acme: De
         after = events[events.index(started) + 1 :]
         assert [event.kind for event in after] == [
             "ticket.assigned", "ticket.updated", "sla.retargeted", "sla.retargeted", "ticket.commented",
-            "escalation.webhook", "escalation.major_requested", "escalation.step_taken",
+            "escalation.webhook", "incident.major_declared", "escalation.step_taken",
         ]  # fmt: skip
         assert {event.cause_id for event in after} == {started.pk}
         assert next(e for e in after if e.kind == "ticket.commented").payload["audience"] == "internal"

@@ -19,6 +19,7 @@ import yaml
 from django.db import transaction
 from django.test import Client, override_settings
 
+from incidents.commands import declare_major
 from itsm.access.catalogue import GRANTABLE, PER_PROCESS
 from itsm.escalation.models import EscalationPolicy
 from itsm.events.relay import relay
@@ -123,6 +124,7 @@ class Attacker:
         self.ticket, other = desk.incident(), desk.incident()
         file = attach_file(actor=actor, ticket_id=self.ticket.pk, name="a.txt", content=BytesIO(b"text"), size=4)
         link = link_tickets(actor=actor, ticket_id=self.ticket.pk, target_id=other.pk)
+        declare_major(actor=actor, ticket_id=self.ticket.pk, reason="It spreads")
         theirs = foreign.incident()
         self.ids = {"ticket": str(other.pk), "key": str(self.ticket.pk), "file": str(file.pk), "link": str(link.pk)}
         self.foreign = {

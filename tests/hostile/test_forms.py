@@ -22,6 +22,7 @@ from django.db import transaction
 from django.test import Client
 from django.utils.http import urlsafe_base64_encode
 
+from incidents.commands import declare_major
 from itsm.access.catalogue import GRANTABLE, PER_PROCESS
 from itsm.access.commands import grant_role
 from itsm.events.relay import relay
@@ -68,6 +69,7 @@ class Visitor:
         watch_ticket(actor=actor, ticket_id=self.ticket.pk)
         attach_file(actor=actor, ticket_id=self.ticket.pk, name="a.txt", content=BytesIO(b"text"), size=4)
         link_tickets(actor=actor, ticket_id=self.ticket.pk, target_id=other.pk)
+        declare_major(actor=actor, ticket_id=self.ticket.pk, reason="It spreads", stakeholder_ids=[actor.person_id])
         create_service(actor=admin, name="Mail")
         create_category(actor=admin, name="Hardware")
         with desk.inside():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
 from itertools import count
 from typing import Any
@@ -12,7 +12,15 @@ import psycopg
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, models, transaction
 
-from incidents.commands import merge_incident, take_incident
+from incidents.commands import (
+    declare_major,
+    merge_incident,
+    resolve_incident,
+    review_major,
+    send_major_update,
+    take_incident,
+)
+from incidents.commands.major_review import Action
 from itsm.events.models import FeedHead
 from itsm.events.relay import relay
 from itsm.kernel.ids import new_id
@@ -46,6 +54,15 @@ def fill(desk: Desk) -> Desk:
     watch_ticket(actor=agent, ticket_id=first.pk)
     link_tickets(actor=agent, ticket_id=first.pk, target_id=second.pk)
     merge_incident(actor=agent, ticket_id=second.pk, into_id=first.pk)
+    led = desk.incident()
+    owner = desk.people["owner"].pk
+    declare_major(
+        actor=agent, ticket_id=led.pk, reason="All of it burns.", roles={"Herald": owner}, stakeholder_ids=[owner]
+    )
+    send_major_update(actor=agent, ticket_id=led.pk, body="We carry water.")
+    resolve_incident(actor=agent, ticket_id=led.pk, close_code="solution_provided", close_notes="It is out.")
+    action = Action("Buy a bucket", owner, date(2100, 1, 1))
+    review_major(actor=agent, ticket_id=led.pk, went_well="x", went_badly="x", causes="x", actions=[action])
     desk.token("agent")
     schedules.fill(desk, "Network")
     chains.fill(desk)

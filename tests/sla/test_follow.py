@@ -227,6 +227,21 @@ def test_a_team_has_the_ticket_for_as_long_as_it_promised(acme: Desk) -> None:
         ]
 
 
+def test_the_next_team_s_promise_begins_where_the_first_one_s_ends(acme: Desk) -> None:
+    policy(acme, "OLA of all teams", "ola", targets=[{"target": "1h"}])
+    with at(1, 9):
+        ticket = acme.incident()
+        assign_ticket(actor=acme.actor("agent"), ticket_id=ticket.pk, team_id=acme.teams["network"].pk)
+    with at(1, 9, 30):
+        assign_ticket(actor=acme.actor("agent"), ticket_id=ticket.pk, team_id=acme.teams["apps"].pk)
+    with acme.inside():
+        rows = SlaClock.objects.filter(ticket_id=ticket.pk, metric="ola").order_by("pk")
+        assert [(row.state, row.team_id) for row in rows] == [
+            ("met", acme.teams["network"].pk),
+            ("running", acme.teams["apps"].pk),
+        ]
+
+
 def test_a_policy_that_comes_true_late_counts_from_the_beginning(acme: Desk) -> None:
     """Pain 13: set the service later, and the promise holds as if it had been known; what was waited is not counted."""
     with acme.inside():

@@ -130,7 +130,7 @@ def test_who_may(acme: Desk) -> None:
         with pytest.raises(Forbidden):
             create_policy(actor=acme.actor(who), name="New", metric="response", terms=terms(acme, FIRST))
     with acme.inside():
-        assert SlaPolicy.objects.count() == 2
+        assert SlaPolicy.objects.count() == 3
 
 
 def test_a_new_version_leaves_open_clocks_alone_unless_it_is_applied(acme: Desk) -> None:

@@ -67,7 +67,7 @@ def test_a_preview_of_terms_is_what_applying_them_does(acme: Desk) -> None:
         assert [(m.number, m.new_promise, m.after) for m in new.moves] == [(fast.number, "1h", on(1, 10))]
         gone = preview_policy(owner, terms(acme, {"when": {"priority": [3]}, "target": "24h"}), policy_id=policy.pk)
         assert (gone.dropped, {m.after for m in gone.moves if not m.new_promise}) == (1, {None})
-        assert SlaPolicyVersion.objects.count() == 2
+        assert SlaPolicyVersion.objects.count() == 3
         change_policy(actor=owner, policy_id=policy.pk, terms=wanted, apply=True)
     assert {t.number: clocks(acme, t)["resolution"].due_at for t in (slow, fast)} == {
         m.number: m.after for m in found.moves
@@ -85,7 +85,7 @@ def test_why_this_policy(acme: Desk) -> None:
     with at(1, 9):
         ticket = acme.incident(impact=2, urgency=2)
     with acme.inside():
-        response, resolution, update, ola = explain_match(acme.actor("agent"), ticket)
+        response, resolution, update, ola, _cadence = explain_match(acme.actor("agent"), ticket)
         assert [one.name for one in resolution.asked] == ["Fast", "Payroll", "Resolution"]
         fast, payroll, last = resolution.asked
         assert [(m.condition, m.wanted, m.found) for m in fast.misses[0]] == [("priority", ("1",), ("3",))]
@@ -96,7 +96,7 @@ def test_why_this_policy(acme: Desk) -> None:
             explain_match(acme.actor("requester"), ticket)
     update_policy(actor=owner, policy_id=by_name(acme, "Resolution").pk, active=False)
     with acme.inside():
-        _, resolution, _, _ = explain_match(acme.actor("agent"), ticket)
+        _, resolution, *_ = explain_match(acme.actor("agent"), ticket)
         assert (resolution.holds, len(resolution.asked), resolution.calendar) == (None, 2, "")
 
 

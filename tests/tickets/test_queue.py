@@ -82,6 +82,7 @@ def test_restricted_and_foreign_tickets_are_in_nobodys_list_or_count(desk: Desk)
         "open": 4,
         "urgent": 1,
         "waiting": 1,
+        "major": 0,
         "due": 4,
         "breached": 0,
     }
@@ -91,6 +92,7 @@ def test_restricted_and_foreign_tickets_are_in_nobodys_list_or_count(desk: Desk)
         "open": 5,
         "urgent": 2,
         "waiting": 1,
+        "major": 0,
         "due": 5,
         "breached": 0,
     }
@@ -100,6 +102,7 @@ def test_restricted_and_foreign_tickets_are_in_nobodys_list_or_count(desk: Desk)
         "open": 0,
         "urgent": 0,
         "waiting": 0,
+        "major": 0,
         "due": 0,
         "breached": 0,
     }

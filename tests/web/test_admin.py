@@ -137,7 +137,13 @@ def test_desk_settings_matrix_services_and_categories(acme: Desk, browser: Brows
     admin, manager = browser("admin"), browser("manager")
     with acme.inside():
         desk, rule = DeskSettings.objects.get(), PriorityRule.objects.get(impact=3, urgency=3)
-    data = {"time_zone": "Europe/Berlin", "language": "de", "reopen_days": "5", "auto_close_days": "0"}
+    data = {
+        "time_zone": "Europe/Berlin",
+        "language": "de",
+        "reopen_days": "5",
+        "auto_close_days": "0",
+        "major_review_days": "3",
+    }
     data |= {"retention_days": "", "attachment_max_bytes": "1000"}
     assert change(admin, "tickets/desksettings", desk.pk, **data).status_code == 302
     assert change(admin, "tickets/desksettings", desk.pk, **{**data, "language": "xx"}).status_code == 200

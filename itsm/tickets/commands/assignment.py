@@ -55,7 +55,7 @@ def place(
             raise Invalid.one("team", "unknown_reference", "There is no active team with this id.")
         refuse_unknown(actor, team=(Team, new_team))
     moved = new_team is not None and new_team != ticket.team_id
-    if moved and assignee_id is UNSET and new_assignee is not None and not _is_member(actor, new_assignee, new_team):
+    if moved and assignee_id is UNSET and new_assignee is not None and not is_member(actor, new_assignee, new_team):
         new_assignee = None
     if new_assignee is not None and (moved or new_assignee != ticket.assignee_id):
         check_assignee(actor, new_assignee, new_team, ticket.kind)
@@ -75,20 +75,24 @@ def place(
     return True
 
 
-def check_assignee(actor: Actor, person_id: UUID, team_id: UUID | None, kind: str) -> None:
-    """Raise Invalid unless the person works on tickets of this kind now, as a member of the team when that is restricted."""
-    refuse_unknown(actor, assignee=(Person, person_id))
+def check_assignee(actor: Actor, person_id: UUID, team_id: UUID | None, kind: str, *, field: str = "assignee") -> None:
+    """Raise Invalid unless the person works on tickets of this kind now, as a member of the team when that is restricted.
+
+    ``field`` is what the input is called.
+    """
+    refuse_unknown(actor, **{field: (Person, person_id)})
     grants = RoleGrant.objects.valid().filter(tenant_id=actor.tenant_id, person_id=person_id)
     of_process = Q(role__in=[Role.PROCESS_MANAGER, Role.PROCESS_OWNER], process=kind)
     if not grants.filter(Q(role=Role.AGENT) | of_process).exists():
-        raise Invalid.one("assignee", "not_an_agent", "Tickets can be assigned to agents only.")
-    if team_id is not None and not _is_member(actor, person_id, team_id):
+        raise Invalid.one(field, "not_an_agent", "Tickets can be assigned to agents only, and led by agents only.")
+    if team_id is not None and not is_member(actor, person_id, team_id):
         restricted = Team.objects.filter(tenant_id=actor.tenant_id, pk=team_id, is_restricted=True).exists()
         if restricted:
-            raise Invalid.one("assignee", "not_a_member", "Only members of a restricted team can work on its tickets.")
+            raise Invalid.one(field, "not_a_member", "Only members of a restricted team can work on its tickets.")
 
 
-def _is_member(actor: Actor, person_id: UUID, team_id: UUID | None) -> bool:
+def is_member(actor: Actor, person_id: UUID, team_id: UUID | None) -> bool:
+    """Whether the person has a role in this very team now."""
     if team_id is None:
         return False
     return RoleGrant.objects.valid().filter(tenant_id=actor.tenant_id, person_id=person_id, team_id=team_id).exists()

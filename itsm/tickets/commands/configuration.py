@@ -111,6 +111,7 @@ def update_settings(
     actor: Actor,
     reopen_days: int | Unset = UNSET,
     auto_close_days: int | Unset = UNSET,
+    major_review_days: int | Unset = UNSET,
     retention_days: int | None | Unset = UNSET,
     attachment_max_bytes: int | Unset = UNSET,
     time_zone: str | Unset = UNSET,
@@ -122,6 +123,7 @@ def update_settings(
     for name, value, low, high in (
         ("reopen_days", reopen_days, 0, 365),
         ("auto_close_days", auto_close_days, 0, 365),
+        ("major_review_days", major_review_days, 0, 365),
         ("retention_days", retention_days, 1, 36_500),
         ("attachment_max_bytes", attachment_max_bytes, 0, 100 * 1024 * 1024),
     ):

@@ -47,6 +47,7 @@ class DeskSettingsAdmin(CommandAdmin):
         "language",
         "reopen_days",
         "auto_close_days",
+        "major_review_days",
         "retention_days",
         "attachment_max_bytes",
     )

@@ -177,6 +177,7 @@ def _views(request: TenantRequest, query: queue.QueueQuery) -> list[View]:
         "open": _("All open"),
         "urgent": _("P1 and P2"),
         "waiting": _("Waiting"),
+        "major": _("Major incidents"),
         "due": _("Due next"),
         "breached": _("Breached"),
         "done": _("Resolved"),
