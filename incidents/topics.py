@@ -8,12 +8,19 @@ from uuid import UUID
 from django.utils.translation import gettext_lazy as _
 
 from itsm.events.models import Event
-from itsm.notify.standard import assignee_of, requester_of
+from itsm.notify.standard import assignee_of, person_in, requester_of
 from itsm.notify.topics import Topic, hear_also, register
 
 
 def _both(event: Event) -> Iterable[UUID | None]:
     return [*requester_of(event), *assignee_of(event)]
+
+
+def _of_update(event: Event) -> Iterable[UUID | None]:
+    """Whoever the update names, as far as they see the incident; on its children, the one who waits for the child."""
+    if event.kind == "incident.major_update_copied":
+        return requester_of(event)
+    return [person_in(one) for one in event.payload.get("recipients", ())]
 
 
 def connect() -> None:
@@ -25,6 +32,13 @@ def connect() -> None:
         Topic("closed", _("My request is closed"), ("incident.closed",), requester_of, email=False),
         Topic("canceled", _("My request is canceled"), ("incident.canceled",), requester_of),
         Topic("merged", _("My request is merged into another one"), ("incident.merged",), requester_of),
+        Topic(
+            "major_update",
+            _("An update about a major incident that concerns me"),
+            ("incident.major_update_sent", "incident.major_update_copied"),
+            _of_update,
+            rank=15,
+        ),
     )
     # Opening an incident with an assignee or a team assigns it.
     hear_also("assigned_me", "incident.opened")
