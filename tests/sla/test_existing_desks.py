@@ -42,7 +42,7 @@ def test_a_desk_from_before_gets_them_and_clocks_when_asked(before: Desk, globex
     assert (names(before), clocks(before, ticket)) == ([], {})
     with at(1, 13):
         call_command("provision_tenants")
-        assert names(before) == ["24x7", "Office hours", "Resolution", "Response"]
+        assert names(before) == ["24x7", "Office hours", "Resolution", "Response", "Updates on major incidents"]
         assert clocks(before, ticket) == {}
         call_command("provision_tenants", "--clocks")
     found = clocks(before, ticket)
@@ -63,7 +63,7 @@ def test_what_a_desk_made_its_own_stays(acme: Desk) -> None:
         pk = SlaPolicy.objects.get(name="Response").pk
     update_policy(actor=acme.actor("owner"), policy_id=pk, name="Answer")
     call_command("provision_tenants")
-    assert names(acme) == ["24x7", "Answer", "Office hours", "Resolution"]
+    assert names(acme) == ["24x7", "Answer", "Office hours", "Resolution", "Updates on major incidents"]
 
 
 def test_computing_anew_by_a_command(acme: Desk, capsys: Any) -> None:
