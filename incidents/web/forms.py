@@ -120,14 +120,12 @@ class CommentForm(TicketForm):
 
     def __init__(self, *args: Any, ticket: Ticket | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.ticket = ticket
+        self.given = {"ticket": ticket}
         if not allows(self.actor, "ticket.comment_internal", ticket):
             # A requester has no notes: no choice is shown, and whatever is sent means a reply.
-            self.fields["audience"].widget = forms.HiddenInput()
-            self.fields["audience"].choices = [(Audience.PUBLIC.value, "")]  # type: ignore[attr-defined]
-
-    def extra(self) -> dict[str, Any]:
-        return {"ticket": self.ticket}
+            self.fields["audience"] = forms.ChoiceField(
+                choices=[(Audience.PUBLIC.value, "")], initial=Audience.PUBLIC, widget=forms.HiddenInput
+            )
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
@@ -142,12 +140,9 @@ class AssignForm(TicketForm):
 
     def __init__(self, *args: Any, choices: Choices, ticket: Ticket, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.offer = {"choices": choices, "ticket": ticket}
-        self.fields["team"].choices = [("", "—"), *choices.teams(ticket.team_id)]  # type: ignore[attr-defined]
-        self.fields["assignee"].choices = [("", "—"), *choices.agents(ticket.assignee_id)]  # type: ignore[attr-defined]
-
-    def extra(self) -> dict[str, Any]:
-        return self.offer
+        self.given = {"choices": choices, "ticket": ticket}
+        self.offer("team", choices.teams(ticket.team_id))
+        self.offer("assignee", choices.agents(ticket.assignee_id))
 
 
 class EditForm(TicketForm):
@@ -170,14 +165,10 @@ class EditForm(TicketForm):
 
     def __init__(self, *args: Any, choices: Choices, ticket: Ticket, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.offer = {"choices": choices, "ticket": ticket}
+        self.given = {"choices": choices, "ticket": ticket}
         self.fields["requester"].required = ticket.requester_id is not None
-        self.fields["service"].choices = [("", "—"), *choices.services(ticket.service_id)]  # type: ignore[attr-defined]
-        offered = choices.categories(ticket.category_id)
-        self.fields["category"].choices = [("", "—"), *offered]  # type: ignore[attr-defined]
-
-    def extra(self) -> dict[str, Any]:
-        return self.offer
+        self.offer("service", choices.services(ticket.service_id))
+        self.offer("category", choices.categories(ticket.category_id))
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
@@ -246,11 +237,11 @@ class NewForm(CommandForm):
     def __init__(self, *args: Any, actor: Actor, **kwargs: Any) -> None:
         super().__init__(*args, actor=actor, **kwargs)
         choices = Choices(actor)
-        self.fields["service"].choices = [("", "—"), *choices.services()]  # type: ignore[attr-defined]
-        self.fields["category"].choices = [("", "—"), *choices.categories()]  # type: ignore[attr-defined]
+        self.offer("service", choices.services())
+        self.offer("category", choices.categories())
         if not allows(actor, "incident.create_for_others", process=KIND):
             for name in ("requester", "team", "assignee"):
                 del self.fields[name]
             return
-        self.fields["team"].choices = [("", "—"), *choices.teams()]  # type: ignore[attr-defined]
-        self.fields["assignee"].choices = [("", "—"), *choices.agents()]  # type: ignore[attr-defined]
+        self.offer("team", choices.teams())
+        self.offer("assignee", choices.agents())

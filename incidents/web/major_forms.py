@@ -30,12 +30,8 @@ class _WithAgents(TicketForm):
 
     def __init__(self, *args: Any, choices: Choices, present: UUID | None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.offer = {"choices": choices, "present": present}
-        offered = [("", self.empty), *choices.agents(present)]
-        self.fields[self.agents].choices = offered  # type: ignore[attr-defined]
-
-    def extra(self) -> dict[str, Any]:
-        return self.offer
+        self.given = {"choices": choices, "present": present}
+        self.offer(self.agents, choices.agents(present), self.empty)
 
 
 class DeclareForm(_WithAgents):
@@ -95,6 +91,7 @@ class ChildrenForm(TicketForm):
 class ReviewForm(TicketForm):
     """The review, with room for a few actions."""
 
+    places: ClassVar = {"actions": "action_1"}
     went_well = _text(label=gettext_lazy("What went well"))
     went_badly = _text(label=gettext_lazy("What went badly"))
     causes = _text(label=gettext_lazy("Causes"))
@@ -115,7 +112,6 @@ class ReviewForm(TicketForm):
                     widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
                 ),
             }
-        self.places = {"actions": "action_1"}  # type: ignore[misc]
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}

@@ -78,9 +78,7 @@ class IncidentPage:
     def conflict(self, name: str, form: TicketForm) -> None:
         """Show what changed since the user read the page, and his form again, ready to be sent on top of that."""
         current = self._now(name)
-        extra = self._extra(name)
-        if extra and "choices" in extra:
-            form.offer = extra  # type: ignore[attr-defined]
+        form.given = self._extra(name)
         self.bound[name] = form.caught_up(self.ticket, current)
         self.in_conflict = True
         self.seen = form.cleaned_data.get("seen") or 0

@@ -41,7 +41,8 @@ _MEMBER_NOW = "m.is_active AND (m.valid_until IS NULL OR m.valid_until > %(now)s
 _OF_PERSON = f"SELECT {_PERSON} FROM tenancy_person p WHERE p.tenant_id = %(tenant)s AND p.id = %(person)s AND {_ABLE}"
 _NOTHING_UNREAD = "0 AS unread"
 _OF_USER = f"""
-SELECT {_PERSON}, p.shortcuts, p.split_queue, {_NOTHING_UNREAD}
+SELECT {_PERSON}, p.shortcuts, p.split_queue,
+  (SELECT s.language FROM tenancy_tenantsettings s WHERE s.tenant_id = p.tenant_id), {_NOTHING_UNREAD}
 FROM {_MEMBER} WHERE m.tenant_id = %(tenant)s AND m.user_id = %(user)s AND {_MEMBER_NOW} AND {_ABLE}
 """
 _OF_TOKEN = f"""
@@ -61,6 +62,8 @@ class Preferences:
     shortcuts: bool = True
     #: The queue shows list and ticket side by side.
     split_queue: bool = True
+    #: The language of the desk; None where nobody has said it.
+    desk_language: str | None = None
     #: How much stands unread in the inbox, up to 100.
     unread: int = 0
 

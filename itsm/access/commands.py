@@ -20,6 +20,7 @@ from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Invalid, NotFound, Problems
 from itsm.kernel.texts import clean_text
 from itsm.kernel.unset import UNSET, Unset
+from itsm.tenancy.fetch import locked, refuse_taken
 from itsm.tenancy.locale import check_language, check_time_zone
 from itsm.tenancy.models import Membership, Organisation, Person, Team, User
 
@@ -238,9 +239,7 @@ def withdraw_role(*, actor: Actor, grant_id: UUID) -> None:
     with unit_of_work(actor) as work:
         authorize(actor, "grant.manage")
         keep_a_lasting_admin("grant", work.now, grant_id=grant_id)
-        grant = RoleGrant.objects.select_for_update().filter(pk=grant_id).first()
-        if grant is None:
-            raise NotFound
+        grant = locked(RoleGrant, actor.tenant_id, grant_id)
         work.emit("grant.withdrawn", person=grant.person_id, role=grant.role, process=grant.process, team=grant.team_id)
         grant.delete()
 
@@ -253,8 +252,7 @@ def create_team(*, actor: Actor, name: str, description: str = "", restricted: b
     problems.raise_if_any()
     with unit_of_work(actor) as work:
         authorize(actor, "team.manage")
-        if Team.objects.filter(tenant_id=actor.tenant_id, name=clean_name).exists():
-            raise Invalid.one("name", "taken", "There is already a team with this name.")
+        refuse_taken(Team, actor.tenant_id, "a team", name=clean_name)
         team = Team(tenant_id=actor.tenant_id, name=clean_name, description=clean_description, is_restricted=restricted)
         work.add(team)
         work.emit("team.created", team=team.pk, restricted=restricted)
@@ -284,18 +282,16 @@ def update_team(
     problems.raise_if_any()
     with unit_of_work(actor) as work:
         authorize(actor, "team.manage")
-        team = Team.objects.select_for_update().filter(pk=team_id).first()
-        if team is None:
-            raise NotFound
-        if "name" in clean and Team.objects.filter(name=clean["name"]).exclude(pk=team.pk).exists():
-            raise Invalid.one("name", "taken", "There is already a team with this name.")
+        team = locked(Team, actor.tenant_id, team_id)
+        if "name" in clean:
+            refuse_taken(Team, actor.tenant_id, "a team", but=team.pk, name=clean["name"])
         changes = {field: value for field, value in clean.items() if getattr(team, field) != value}
         if changes:
             for field, value in changes.items():
                 setattr(team, field, value)
             work.changed(team, *changes)
             work.emit("team.changed", team=team.pk, fields=sorted(changes))
-    return team  # type: ignore[no-any-return]
+    return team
 
 
 def create_token(
@@ -334,9 +330,7 @@ def create_token(
 def revoke_token(*, actor: Actor, token_id: UUID) -> None:
     """End a token, one's own or (for a tenant admin) anybody's. It stops working at once."""
     with unit_of_work(actor) as work:
-        token = ApiToken.objects.select_for_update().filter(pk=token_id).first()
-        if token is None:
-            raise NotFound
+        token = locked(ApiToken, actor.tenant_id, token_id)
         if token.person_id != actor.person_id:
             authorize(actor, "token.manage")
         if token.revoked_at is None:

@@ -8,9 +8,10 @@ from uuid import UUID
 from itsm.access.decide import authorize
 from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
-from itsm.kernel.errors import Invalid, NotFound, Problems
+from itsm.kernel.errors import Invalid, Problems
 from itsm.kernel.texts import clean_text
 from itsm.kernel.unset import UNSET, Unset
+from itsm.tenancy.fetch import locked, refuse_taken
 from itsm.tenancy.models import Organisation
 
 #: How many levels of parents are followed before a chain counts as a loop.
@@ -22,7 +23,7 @@ def create_organisation(*, actor: Actor, name: str, parent_id: UUID | None = Non
     clean_name = _name(name)
     with unit_of_work(actor) as work:
         authorize(actor, "person.manage")
-        _refuse_taken(actor, clean_name)
+        refuse_taken(Organisation, actor.tenant_id, "an organisation", name=clean_name)
         _parent(actor, parent_id, None)
         organisation = Organisation(tenant_id=actor.tenant_id, name=clean_name, parent_id=parent_id)
         work.add(organisation)
@@ -44,12 +45,9 @@ def update_organisation(
         clean["is_active"] = active
     with unit_of_work(actor) as work:
         authorize(actor, "person.manage")
-        rows = Organisation.objects.select_for_update().filter(tenant_id=actor.tenant_id, pk=organisation_id)
-        organisation: Organisation | None = rows.first()
-        if organisation is None:
-            raise NotFound
+        organisation = locked(Organisation, actor.tenant_id, organisation_id)
         if "name" in clean:
-            _refuse_taken(actor, clean["name"], exclude=organisation.pk)
+            refuse_taken(Organisation, actor.tenant_id, "an organisation", but=organisation.pk, name=clean["name"])
         if parent_id is not UNSET:
             _parent(actor, parent_id, organisation.pk)
             clean["parent_id"] = parent_id
@@ -67,11 +65,6 @@ def _name(name: str) -> str:
     clean = clean_text(problems, "name", name, limit=200, required=True, line=True)
     problems.raise_if_any()
     return clean
-
-
-def _refuse_taken(actor: Actor, name: str, exclude: UUID | None = None) -> None:
-    if Organisation.objects.filter(tenant_id=actor.tenant_id, name=name).exclude(pk=exclude).exists():
-        raise Invalid.one("name", "taken", "There is already an organisation with this name.")
 
 
 def _parent(actor: Actor, parent_id: UUID | None, child_id: UUID | None) -> None:

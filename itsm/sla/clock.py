@@ -160,8 +160,10 @@ def stop(clock: Clock, now: int, time: BusinessTime) -> Clock:
     """The work is done: met if all of it fitted into the target, to the microsecond."""
     _expect("stop", clock, ClockState.RUNNING, ClockState.PAUSED)
     banked = _bank(clock, now, time) if clock.state is ClockState.RUNNING else clock
-    verdict = ClockState.MISSED if banked.elapsed > banked.target else ClockState.MET
-    return _end(banked, verdict, now)
+    if banked.elapsed > banked.target:
+        return _end(banked, ClockState.MISSED, now)
+    # A sweep may have been faster than work that was done in time and written a moment later.
+    return replace(_end(banked, ClockState.MET, now), breached=None)
 
 
 def cancel(clock: Clock, now: int, time: BusinessTime) -> Clock:
@@ -178,10 +180,13 @@ def reopen(clock: Clock, now: int, time: BusinessTime) -> Clock:
 
 
 def fire(clock: Clock, now: int) -> tuple[Clock, list[int]]:
-    """Take the thresholds that are due at ``now``; the last of them speaks, the others are told with it. No new generation."""
+    """Take the thresholds that are due at ``now``; the last of them speaks, the others are told with it. No new generation.
+
+    Who is found at the very instant of the deadline is breached with the threshold that says so: no later sweep would note it.
+    """
     steps = clock.due_steps(now)
     armed = tuple(None if number in steps else instant for number, instant in enumerate(clock.armed))
-    breached = clock.due if clock.breached is None and clock.due is not None and clock.due < now else clock.breached
+    breached = clock.due if clock.breached is None and clock.due is not None and clock.due <= now else clock.breached
     return replace(clock, armed=armed, fired=clock.fired | set(steps), breached=breached), steps
 
 

@@ -52,7 +52,7 @@ advanced AS (
     next_due_at = (SELECT min(s) FROM unnest(c.step_due) s WHERE s > %(now)s),
     fired = c.fired || ARRAY(SELECT (s.number - 1)::smallint
       FROM unnest(c.step_due) WITH ORDINALITY AS s (instant, number) WHERE s.instant <= %(now)s ORDER BY s.number),
-    breached_at = coalesce(c.breached_at, CASE WHEN c.due_at < %(now)s THEN c.due_at END),
+    breached_at = coalesce(c.breached_at, CASE WHEN c.due_at <= %(now)s THEN c.due_at END),
     attempts = 0, last_error = ''
   WHERE c.tenant_id = %(tenant)s AND c.id = ANY (ARRAY(SELECT id FROM due)) RETURNING 1)
 SELECT (SELECT count(*) FROM advanced), (SELECT count(*) FROM fires)

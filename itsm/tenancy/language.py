@@ -10,6 +10,10 @@ from itsm.tenancy.models import TenantSettings
 
 
 def desk_language(tenant_id: UUID) -> str:
-    """The code of the desk's language; the installation's where the desk has none, or one that is not offered any more."""
-    found = TenantSettings.objects.filter(tenant_id=tenant_id).values_list("language", flat=True).first()
-    return found if found in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
+    """The code of the desk's language, as offered() has it."""
+    return offered(TenantSettings.objects.filter(tenant_id=tenant_id).values_list("language", flat=True).first())
+
+
+def offered(language: str | None) -> str:
+    """The language; the installation's instead of none, and of one that is not offered any more."""
+    return language if language is not None and language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE

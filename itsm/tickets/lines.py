@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -47,12 +48,21 @@ ORDER BY chosen.place
 """
 
 
-def lines(tickets: QuerySet[Any]) -> list[Line]:
-    """The tickets of a sliced queryset, in its order."""
+#: Selects the tenant and the id of tickets: the SQL and its values.
+Statement = tuple[str, tuple[Any, ...]]
+
+
+def statement_of(tickets: QuerySet[Any]) -> Statement | None:
+    """How the database is asked for these tickets; None where it need not be."""
     try:
         chosen, params = tickets.values("tenant_id", "id").query.sql_with_params()
     except EmptyResultSet:
-        return []
+        return None
+    return chosen, tuple(params)
+
+
+def lines(chosen: str, params: Sequence[Any]) -> list[Line]:
+    """The tickets of a statement with an order and a limit, in its order."""
     with connection.cursor() as cursor:
         cursor.execute(_LINES.replace("%(chosen)s", chosen), params)
         return [Line(*row) for row in cursor.fetchall()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 from django import forms
@@ -21,7 +22,7 @@ _MAX_VERSION = 2**31 - 1
 class CommandForm(forms.Form):
     """A form in front of one command. ``places`` says which field shows the problems of another input name."""
 
-    places: ClassVar[dict[str, str]] = {}
+    places: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, *args: Any, actor: Actor, **kwargs: Any) -> None:
         kwargs.setdefault("label_suffix", "")
@@ -30,6 +31,11 @@ class CommandForm(forms.Form):
         for field in self.fields.values():
             if isinstance(field, PersonField | NumberField):
                 field.actor = actor
+
+    def offer(self, name: str, pairs: Sequence[tuple[str, Any]], empty: Any = "—") -> None:
+        """Let a select box offer these rows, after one that means none."""
+        field = cast(forms.ChoiceField, self.fields[name])
+        field.choices = [("", empty), *pairs]
 
     def refuse(self, error: DomainError) -> None:
         """Show a refusal: each problem beside its field, everything else above the form."""
@@ -48,6 +54,11 @@ class TicketForm(CommandForm):
     version = forms.IntegerField(widget=forms.HiddenInput, min_value=0, max_value=_MAX_VERSION)
     seen = forms.IntegerField(widget=forms.HiddenInput, min_value=0, max_value=_MAX_VERSION, required=False)
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        #: What the constructor of a subclass was given besides, for the same form once more.
+        self.given: dict[str, Any] = {}
+
     def caught_up(self, ticket: Ticket, current: dict[str, Any]) -> TicketForm:
         """The same form for the ticket as it is now: what was typed stays, what was not touched follows the ticket.
 
@@ -61,11 +72,7 @@ class TicketForm(CommandForm):
                 if name not in changed:
                     data[name] = value
         data["version"], data["seen"] = str(ticket.version), str(ticket.last_sequence)
-        return type(self)(data, self.files, actor=self.actor, auto_id=self.auto_id, **self.extra())
-
-    def extra(self) -> dict[str, Any]:
-        """What the constructor of a subclass needs besides."""
-        return {}
+        return type(self)(data, self.files, actor=self.actor, auto_id=self.auto_id, **self.given)
 
 
 class PlainForm(TicketForm):

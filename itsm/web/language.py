@@ -6,8 +6,9 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils import translation
 
+from itsm.access.actors import Preferences
 from itsm.kernel.actor import Actor
-from itsm.tenancy.language import desk_language
+from itsm.tenancy.language import desk_language, offered
 
 
 def language_of(request: HttpRequest, actor: Actor) -> str:
@@ -17,7 +18,9 @@ def language_of(request: HttpRequest, actor: Actor) -> str:
     found = translation.get_language() or settings.LANGUAGE_CODE
     if request.path_info.startswith("/api/") or _asked_for(request, found):
         return found
-    return desk_language(actor.tenant_id)
+    # A signed-in reader's came along with the rights; a calendar program's address knows its person alone.
+    preferences: Preferences | None = getattr(request, "preferences", None)
+    return offered(preferences.desk_language) if preferences is not None else desk_language(actor.tenant_id)
 
 
 def _asked_for(request: HttpRequest, language: str) -> bool:

@@ -20,9 +20,12 @@ START_SECONDS = 60.0
 def children(pid: int) -> list[int]:
     """The process and all that it has started."""
     found = [pid]
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in task.read_text().split():
-            found.extend(children(int(child)))
+    try:
+        for task in Path(f"/proc/{pid}/task").glob("*/children"):
+            for child in task.read_text().split():
+                found.extend(children(int(child)))
+    except OSError:
+        pass  # It ended while we looked, as connections of a database do.
     return found
 
 

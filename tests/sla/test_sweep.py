@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from incidents.commands import hold_incident, resolve_incident
@@ -60,13 +60,29 @@ def test_each_threshold_fires_once_when_it_is_due_and_not_before(acme: Desk) -> 
         assert [(f.step, f.due_at, f.coalesced) for f in SlaFire.objects.order_by("id")] == [
             (0, on(1, 12), False), (1, on(1, 13), False), (2, on(1, 14), False),
         ]  # fmt: skip
-    # At the deadline itself it is not yet too late; the sweep after it knows.
-    assert row.breached_at is None
+    # Found at the deadline itself: nothing is due any more that would make a later sweep note it.
+    assert row.breached_at == on(1, 14)
+    with acme.inside():
+        assert overdue(on(9, 0)) == []
     assert tell(on(1, 14)) == 3
     assert told(acme, ticket) == [
         ("sla.threshold_reached", "50%", []), ("sla.threshold_reached", "75%", []), ("sla.breached", "100%", []),
     ]  # fmt: skip
     assert (tell(on(1, 15)), tenants_with_fires(on(9, 0))) == (0, [])
+
+
+def test_work_done_at_the_very_deadline_is_met_although_the_sweep_was_faster(acme: Desk) -> None:
+    policy(acme, "P", "resolution", targets=[{"target": "4h"}], thresholds=["100%"])
+    with at(1, 10):
+        ticket = acme.incident()
+    assert sweep(on(1, 14)).fires > 0
+    assert clocks(acme, ticket)["resolution"].breached_at == on(1, 14)
+    with at(1, 14):
+        resolve_incident(
+            actor=acme.actor("agent"), ticket_id=ticket.pk, close_code="solution_provided", close_notes="x"
+        )
+    row = clocks(acme, ticket)["resolution"]
+    assert (row.state, row.breached_at, row.elapsed) == ("met", None, 4 * 3600 * 10**6)
 
 
 def test_after_an_outage_the_last_one_speaks_and_the_breach_is_when_it_was(acme: Desk) -> None:
@@ -184,6 +200,7 @@ def test_the_auditor_names_what_should_have_fired(acme: Desk, caplog: pytest.Log
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(minutes=[240, 241])
 @given(minutes=st.lists(st.integers(0, 400), min_size=1, max_size=6).map(sorted))
 def test_the_statement_does_what_the_pure_clock_says(acme: Desk, minutes: list[int]) -> None:
     with at(1, 10):

@@ -19,6 +19,7 @@ from itsm.kernel.unset import UNSET, Unset
 from itsm.oncall.models import OnCallSchedule
 from itsm.oncall.schedules import visible_schedules
 from itsm.sla.models import SlaCalendar
+from itsm.tenancy.fetch import refuse_taken
 from itsm.tenancy.fields import TenantModel
 from itsm.tenancy.models import Person, Team
 from itsm.tickets.kinds import KINDS as TICKET_KINDS
@@ -37,7 +38,7 @@ def create_policy(*, actor: Actor, name: str, terms: Any, active: bool = True) -
     steps = read_steps(terms)
     with unit_of_work(actor) as work:
         authorize(actor, "escalation.manage")
-        _refuse_taken(actor, clean)
+        refuse_taken(EscalationPolicy, actor.tenant_id, "an escalation policy", name=clean)
         _refuse_unknown(actor, steps)
         policy = EscalationPolicy(tenant_id=actor.tenant_id, name=clean, is_active=active)
         work.add(policy)
@@ -64,7 +65,7 @@ def update_policy(
         version: int | None = None
         cancelled: int | None = None
         if clean is not UNSET and clean != policy.name:
-            _refuse_taken(actor, clean, but=policy.pk)
+            refuse_taken(EscalationPolicy, actor.tenant_id, "an escalation policy", but=policy.pk, name=clean)
             policy.name = clean
             changed.append("name")
         newest = current_version(policy)
@@ -109,11 +110,6 @@ def _name(name: str) -> str:
     clean = clean_text(problems, "name", name, limit=120, required=True, line=True)
     problems.raise_if_any()
     return clean
-
-
-def _refuse_taken(actor: Actor, name: str, but: UUID | None = None) -> None:
-    if EscalationPolicy.objects.filter(tenant_id=actor.tenant_id, name=name).exclude(pk=but).exists():
-        raise Invalid.one("name", "taken", "There is already an escalation policy with this name.")
 
 
 def _refuse_unknown(actor: Actor, steps: Steps) -> None:

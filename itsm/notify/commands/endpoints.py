@@ -12,11 +12,12 @@ from itsm.access.decide import authorize
 from itsm.events.kinds import KINDS
 from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
-from itsm.kernel.errors import Invalid, NotFound, Problems
+from itsm.kernel.errors import Invalid, Problems
 from itsm.kernel.texts import clean_text
 from itsm.kernel.unset import UNSET, Unset
 from itsm.notify import outward, secret
 from itsm.notify.models import Endpoint
+from itsm.tenancy.fetch import locked, refuse_taken
 
 #: After a rotation both secrets sign for this long, so that the other side has time to change.
 OVERLAP = timedelta(hours=24)
@@ -29,7 +30,7 @@ def create_endpoint(*, actor: Actor, name: str, url: str, kinds: Sequence[str] =
     clean = _checked(name=name, url=url, kinds=kinds)
     with unit_of_work(actor) as work:
         authorize(actor, "notification.manage")
-        _refuse_taken(actor, clean["name"])
+        refuse_taken(Endpoint, actor.tenant_id, "an endpoint", name=clean["name"])
         if Endpoint.objects.filter(tenant_id=actor.tenant_id).count() >= ENDPOINTS_MAX:
             raise Invalid.one("name", "too_many", f"There are {ENDPOINTS_MAX} endpoints already. Change one of them.")
         text = secret.new()
@@ -52,9 +53,9 @@ def update_endpoint(
     clean = _checked(name=name, url=url, kinds=kinds)
     with unit_of_work(actor) as work:
         authorize(actor, "notification.manage")
-        endpoint = _locked(endpoint_id)
+        endpoint = locked(Endpoint, actor.tenant_id, endpoint_id)
         if "name" in clean:
-            _refuse_taken(actor, clean["name"], exclude=endpoint.pk)
+            refuse_taken(Endpoint, actor.tenant_id, "an endpoint", but=endpoint.pk, name=clean["name"])
         if active is not UNSET:
             clean["is_active"] = active
             if active and not endpoint.is_active:
@@ -72,7 +73,7 @@ def rotate_secret(*, actor: Actor, endpoint_id: UUID) -> tuple[Endpoint, str]:
     """Give an endpoint a new secret, shown this once. For OVERLAP deliveries are signed with the old one as well."""
     with unit_of_work(actor) as work:
         authorize(actor, "notification.manage")
-        endpoint = _locked(endpoint_id)
+        endpoint = locked(Endpoint, actor.tenant_id, endpoint_id)
         text = secret.new()
         endpoint.previous_secret, endpoint.previous_until = endpoint.secret, work.now + OVERLAP
         endpoint.secret = secret.seal(text)
@@ -107,15 +108,3 @@ def _checked(
                 )
     problems.raise_if_any()
     return clean
-
-
-def _refuse_taken(actor: Actor, name: str, exclude: UUID | None = None) -> None:
-    if Endpoint.objects.filter(tenant_id=actor.tenant_id, name=name).exclude(pk=exclude).exists():
-        raise Invalid.one("name", "taken", "There is already an endpoint with this name.")
-
-
-def _locked(endpoint_id: UUID) -> Endpoint:
-    endpoint: Endpoint | None = Endpoint.objects.select_for_update().filter(pk=endpoint_id).first()
-    if endpoint is None:
-        raise NotFound
-    return endpoint

@@ -9,11 +9,12 @@ from django.conf import settings
 from itsm.access.decide import authorize
 from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
-from itsm.kernel.errors import NotFound, Problems
+from itsm.kernel.errors import Problems
 from itsm.kernel.texts import clean_text
 from itsm.notify import placeholders, wording
 from itsm.notify.letters import SUBJECT_MAX
 from itsm.notify.models import MessageTemplate
+from itsm.tenancy.fetch import locked
 
 TEXT_MAX = 10_000
 
@@ -59,8 +60,6 @@ def remove_template(*, actor: Actor, template_id: UUID) -> None:
     """Go back to the product's words."""
     with unit_of_work(actor) as work:
         authorize(actor, "notification.manage")
-        row = MessageTemplate.objects.select_for_update().filter(pk=template_id).first()
-        if row is None:
-            raise NotFound
+        row = locked(MessageTemplate, actor.tenant_id, template_id)
         row.delete()
         work.emit("template.removed", template=row.key, language=row.language)

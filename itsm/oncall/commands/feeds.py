@@ -10,9 +10,10 @@ from itsm.access.actors import secret_hash
 from itsm.access.decide import authorize
 from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
-from itsm.kernel.errors import Invalid, NotFound
+from itsm.kernel.errors import Invalid
 from itsm.oncall.models import OnCallFeed
 from itsm.oncall.schedules import find_schedule
+from itsm.tenancy.fetch import locked
 
 FEEDS_MAX: Final = 20
 
@@ -48,9 +49,7 @@ def create_feed(*, actor: Actor, schedule_id: UUID | None = None) -> tuple[OnCal
 def revoke_feed(*, actor: Actor, feed_id: UUID) -> None:
     """End an address, one's own or (with ``oncall.manage``) anybody's. It stops working at once."""
     with unit_of_work(actor) as work:
-        feed = OnCallFeed.objects.select_for_update().filter(tenant_id=actor.tenant_id, pk=feed_id).first()
-        if feed is None:
-            raise NotFound
+        feed = locked(OnCallFeed, actor.tenant_id, feed_id)
         if feed.person_id != actor.person_id:
             authorize(actor, "oncall.manage")
         if feed.revoked_at is None:

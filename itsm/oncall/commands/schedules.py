@@ -15,6 +15,7 @@ from itsm.kernel.unset import UNSET, Unset
 from itsm.oncall.layers import LAYERS_MAX, LayerRules, check
 from itsm.oncall.models import OnCallLayer, OnCallParticipant, OnCallSchedule
 from itsm.oncall.schedules import find_schedule
+from itsm.tenancy.fetch import locked, refuse_taken
 from itsm.tenancy.models import Person, Team
 
 Checked = list[tuple[dict[str, Any], Sequence[UUID]]]
@@ -36,7 +37,7 @@ def create_schedule(
     with unit_of_work(actor) as work:
         authorize(actor, "oncall.manage")
         _refuse_unknown(actor, problems, team_id, checked)
-        _refuse_taken(actor, clean["name"])
+        refuse_taken(OnCallSchedule, actor.tenant_id, "a schedule", name=clean["name"])
         schedule = OnCallSchedule(tenant_id=actor.tenant_id, team_id=team_id, created_at=work.now, **clean)
         work.add(schedule)
         rows = [_add_layer(work, schedule, number, *one) for number, one in enumerate(checked)]
@@ -68,7 +69,7 @@ def update_schedule(
         team = team_id if team_id is not UNSET and team_id != schedule.team_id else None
         _refuse_unknown(actor, problems, team, checked or [], keep=_people_of(schedule) if checked else set())
         if "name" in clean:
-            _refuse_taken(actor, clean["name"], but=schedule.pk)
+            refuse_taken(OnCallSchedule, actor.tenant_id, "a schedule", but=schedule.pk, name=clean["name"])
         changed = sorted(field for field, value in clean.items() if getattr(schedule, field) != value)
         for field in changed:
             setattr(schedule, field, clean[field])
@@ -129,10 +130,7 @@ def _managed_layer(actor: Actor, layer_id: UUID) -> tuple[OnCallLayer, OnCallSch
     if found is None:
         raise NotFound
     schedule = _managed(actor, found.schedule_id)
-    layer = OnCallLayer.objects.select_for_update().filter(pk=layer_id).first()
-    if layer is None:
-        raise NotFound
-    return layer, schedule
+    return locked(OnCallLayer, actor.tenant_id, layer_id), schedule
 
 
 def _layers_of(schedule: OnCallSchedule) -> Any:
@@ -193,11 +191,6 @@ def _refuse_unknown(
                     "There is no active person with this id.",
                 )
     problems.raise_if_any()
-
-
-def _refuse_taken(actor: Actor, name: str, but: UUID | None = None) -> None:
-    if OnCallSchedule.objects.filter(tenant_id=actor.tenant_id, name=name).exclude(pk=but).exists():
-        raise Invalid.one("name", "taken", "There is already one with this name.")
 
 
 def _add_layer(

@@ -11,7 +11,7 @@ from itsm.access.decide import authorize
 from itsm.events.write import UnitOfWork, unit_of_work
 from itsm.kernel import clock
 from itsm.kernel.actor import Actor
-from itsm.kernel.errors import Conflict, FieldProblem, Invalid, NotFound, Problems
+from itsm.kernel.errors import FieldProblem, Invalid, Problems
 from itsm.kernel.texts import clean_text
 from itsm.kernel.unset import UNSET, Unset
 from itsm.sla.calendar import Hours
@@ -19,6 +19,7 @@ from itsm.sla.calendar_file import read_hours, write_hours
 from itsm.sla.commands.references import refuse_calendar_in_use
 from itsm.sla.models import CalendarChoice, SlaCalendar, SlaCalendarVersion, SlaClock
 from itsm.sla.recompute import AT_ONCE, recompute_calendars
+from itsm.tenancy.fetch import locked, refuse_changed, refuse_taken
 from itsm.tenancy.models import Organisation
 from itsm.tickets.fetch import refuse_unknown
 from itsm.tickets.models import Service
@@ -38,7 +39,7 @@ def create_calendar(
     problems.raise_if_any()
     with unit_of_work(actor) as work:
         authorize(actor, "sla.manage")
-        _refuse_taken(actor, clean_name)
+        refuse_taken(SlaCalendar, actor.tenant_id, "a calendar", name=clean_name)
         calendar = SlaCalendar(tenant_id=actor.tenant_id, name=clean_name, time_zone=given.zone.key)
         today = _today(given)
         work.add(calendar)
@@ -116,7 +117,7 @@ def update_calendar(
         authorize(actor, "sla.manage")
         calendar = _locked(actor, calendar_id, expected_version)
         if "name" in clean:
-            _refuse_taken(actor, clean["name"], exclude=calendar.pk)
+            refuse_taken(SlaCalendar, actor.tenant_id, "a calendar", but=calendar.pk, name=clean["name"])
         if calendar.is_active and clean.get("is_active") is False:
             refuse_calendar_in_use(actor, calendar)
         changed = sorted(field for field, value in clean.items() if getattr(calendar, field) != value)
@@ -243,16 +244,6 @@ def _labels(problems: Problems, labels: Any, hours: Hours) -> dict[str, str]:
 
 
 def _locked(actor: Actor, calendar_id: UUID, expected: int | None) -> SlaCalendar:
-    # A weaker lock: clocks that are being written point at versions, and must not wait for this.
-    rows = SlaCalendar.objects.select_for_update(no_key=True).filter(tenant_id=actor.tenant_id, pk=calendar_id)
-    calendar: SlaCalendar | None = rows.first()
-    if calendar is None:
-        raise NotFound
-    if expected is not None and calendar.revision != expected:
-        raise Conflict(current=calendar.revision, expected=expected)
+    calendar = locked(SlaCalendar, actor.tenant_id, calendar_id, referenced=True)
+    refuse_changed(calendar.revision, expected)
     return calendar
-
-
-def _refuse_taken(actor: Actor, name: str, exclude: UUID | None = None) -> None:
-    if SlaCalendar.objects.filter(tenant_id=actor.tenant_id, name=name).exclude(pk=exclude).exists():
-        raise Invalid.one("name", "taken", "There is already a calendar with this name.")

@@ -9,7 +9,7 @@ from uuid import UUID
 from itsm.access.decide import authorize
 from itsm.events.write import UnitOfWork, unit_of_work
 from itsm.kernel.actor import Actor
-from itsm.kernel.errors import Conflict, Invalid, NotFound, Problems
+from itsm.kernel.errors import Invalid, Problems
 from itsm.kernel.texts import clean_text
 from itsm.kernel.unset import UNSET, Unset
 from itsm.sla.commands.references import check_references, newest_terms
@@ -17,6 +17,7 @@ from itsm.sla.coverage import contradictions, hidden
 from itsm.sla.models import Metric, SlaClock, SlaPolicy, SlaPolicyVersion
 from itsm.sla.rematch import AT_ONCE, rematch_metric, withdraw_policy
 from itsm.sla.terms import Terms, read_terms
+from itsm.tenancy.fetch import locked, refuse_changed, refuse_taken
 
 #: More are not read by anybody, and each ticket asks them in turn.
 POLICIES_MAX = 200
@@ -36,7 +37,7 @@ def create_policy(*, actor: Actor, name: str, metric: str, terms: Any, apply: bo
     with unit_of_work(actor) as work:
         authorize(actor, "sla.manage")
         checked_terms(actor, metric, terms)
-        _refuse_taken(actor, clean_name)
+        refuse_taken(SlaPolicy, actor.tenant_id, "a policy", name=clean_name)
         others = _of_metric(actor, metric)
         if len(others) >= POLICIES_MAX:
             raise Invalid.one(
@@ -110,7 +111,7 @@ def update_policy(
         authorize(actor, "sla.manage")
         policy = _locked(actor, policy_id, expected_version)
         if "name" in clean:
-            _refuse_taken(actor, clean["name"], exclude=policy.pk)
+            refuse_taken(SlaPolicy, actor.tenant_id, "a policy", but=policy.pk, name=clean["name"])
         changed = sorted(field for field, value in clean.items() if getattr(policy, field) != value)
         if not changed:
             return policy
@@ -230,16 +231,6 @@ def _open_clocks(policy: SlaPolicy) -> int:
 
 
 def _locked(actor: Actor, policy_id: UUID, expected: int | None) -> SlaPolicy:
-    # A weaker lock: clocks that are being written point at policies, and must not wait for this.
-    rows = SlaPolicy.objects.select_for_update(no_key=True).filter(tenant_id=actor.tenant_id, pk=policy_id)
-    policy: SlaPolicy | None = rows.first()
-    if policy is None:
-        raise NotFound
-    if expected is not None and policy.revision != expected:
-        raise Conflict(current=policy.revision, expected=expected)
+    policy = locked(SlaPolicy, actor.tenant_id, policy_id, referenced=True)
+    refuse_changed(policy.revision, expected)
     return policy
-
-
-def _refuse_taken(actor: Actor, name: str, exclude: UUID | None = None) -> None:
-    if SlaPolicy.objects.filter(tenant_id=actor.tenant_id, name=name).exclude(pk=exclude).exists():
-        raise Invalid.one("name", "taken", "There is already a policy with this name.")

@@ -8,9 +8,10 @@ from uuid import UUID
 from itsm.access.decide import authorize
 from itsm.events.write import UnitOfWork, unit_of_work
 from itsm.kernel.actor import Actor
-from itsm.kernel.errors import Invalid, NotFound, Problems
+from itsm.kernel.errors import Invalid, Problems
 from itsm.kernel.texts import clean_text
 from itsm.kernel.unset import UNSET, Unset
+from itsm.tenancy.fetch import locked, refuse_taken
 from itsm.tenancy.fields import TenantModel
 from itsm.tenancy.locale import check_language, check_time_zone
 from itsm.tenancy.models import TenantSettings
@@ -25,7 +26,7 @@ def create_service(*, actor: Actor, name: str, description: str = "") -> Service
     clean = _checked(name=name, description=description)
     with unit_of_work(actor) as work:
         authorize(actor, "service.manage")
-        _refuse_taken(Service, actor, name=clean["name"])
+        refuse_taken(Service, actor.tenant_id, "a service", name=clean["name"])
         service = Service(tenant_id=actor.tenant_id, **clean)
         work.add(service)
         work.emit("service.created", service=service.pk)
@@ -46,9 +47,9 @@ def update_service(
         clean["is_active"] = active
     with unit_of_work(actor) as work:
         authorize(actor, "service.manage")
-        service = _locked(Service, actor, service_id)
+        service = locked(Service, actor.tenant_id, service_id)
         if "name" in clean:
-            _refuse_taken(Service, actor, exclude=service.pk, name=clean["name"])
+            refuse_taken(Service, actor.tenant_id, "a service", but=service.pk, name=clean["name"])
         if changed := _apply(work, service, clean):
             work.emit("service.changed", service=service.pk, fields=changed)
     return service
@@ -61,7 +62,7 @@ def create_category(*, actor: Actor, name: str, parent_id: UUID | None = None) -
         authorize(actor, "category.manage")
         if parent_id is not None and not Category.objects.filter(tenant_id=actor.tenant_id, pk=parent_id).exists():
             raise Invalid.one("parent", "unknown_reference", "There is no category with this id.")
-        _refuse_taken(Category, actor, name=clean["name"], parent_id=parent_id)
+        refuse_taken(Category, actor.tenant_id, "a category", name=clean["name"], parent_id=parent_id)
         category = Category(tenant_id=actor.tenant_id, parent_id=parent_id, **clean)
         work.add(category)
         work.emit("category.created", category=category.pk)
@@ -77,9 +78,16 @@ def update_category(
         clean["is_active"] = active
     with unit_of_work(actor) as work:
         authorize(actor, "category.manage")
-        category = _locked(Category, actor, category_id)
+        category = locked(Category, actor.tenant_id, category_id)
         if "name" in clean:
-            _refuse_taken(Category, actor, exclude=category.pk, name=clean["name"], parent_id=category.parent_id)
+            refuse_taken(
+                Category,
+                actor.tenant_id,
+                "a category",
+                but=category.pk,
+                name=clean["name"],
+                parent_id=category.parent_id,
+            )
         if changed := _apply(work, category, clean):
             work.emit("category.changed", category=category.pk, fields=changed)
     return category
@@ -163,20 +171,6 @@ def _checked(*, name: str | Unset = UNSET, description: str | Unset = UNSET) -> 
         clean["description"] = clean_text(problems, "description", description, limit=500)
     problems.raise_if_any()
     return clean
-
-
-def _refuse_taken(model: type[TenantModel], actor: Actor, *, exclude: UUID | None = None, **unique: Any) -> None:
-    absent = {f"{name}__isnull": True for name, value in unique.items() if value is None}
-    given = {name: value for name, value in unique.items() if value is not None}
-    if model.objects.filter(tenant_id=actor.tenant_id, **given, **absent).exclude(pk=exclude).exists():
-        raise Invalid.one("name", "taken", "There is already one with this name.")
-
-
-def _locked(model: type[M], actor: Actor, pk: UUID) -> M:
-    row: M | None = model.objects.select_for_update().filter(tenant_id=actor.tenant_id, pk=pk).first()
-    if row is None:
-        raise NotFound
-    return row
 
 
 def _apply(work: UnitOfWork, row: TenantModel, values: dict[str, Any]) -> list[str]:

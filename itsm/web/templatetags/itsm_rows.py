@@ -74,6 +74,7 @@ class _Rows:
         self.service, self.requester = escape(_("Service")), escape(_("Requester"))
         self.unassigned = escape(_("Unassigned"))
         self.time = times(short=True)
+        self.states: dict[tuple[str, int], str] = {}
         self.now = clock.now()
         self.overdue, self.soon, self.waits = escape(_("Overdue")), escape(_("Soon")), escape(_("Waits"))
 
@@ -84,13 +85,19 @@ class _Rows:
 <td class="by-priority"><span class="prio p{ticket.priority}">P{ticket.priority}</span></td>
 <td class="what">{self._title(ticket, page)}
 <p class="meta"><span class="number">{number}</span>
-<span class="state {escape(ticket.state_category)}">{escape(state_label(ticket.kind, ticket.state))}</span>
+<span class="state {escape(ticket.state_category)}">{self._state(ticket)}</span>
 {self._named("of-service", self.service, ticket.service)}
 {"" if self.own else self._named("of-requester", self.requester, ticket.requester)}</p></td>
 {"" if self.own else self._whose(ticket)}
 <td class="by-updated dim">{self.time(ticket.updated_at)}</td>
 </tr>
 """
+
+    def _state(self, ticket: Line | Ticket) -> str:
+        label = self.states.get((ticket.kind, ticket.state))
+        if label is None:
+            label = self.states[ticket.kind, ticket.state] = escape(state_label(ticket.kind, ticket.state))
+        return label
 
     def _title(self, ticket: Line | Ticket, page: str) -> str:
         beside = self.split and ticket.kind in PANES

@@ -107,10 +107,8 @@ class FeedForm(CommandForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         rows = visible_schedules(self.actor).filter(is_active=True).order_by("name")[:500]
-        self.fields["schedule_id"].choices = [  # type: ignore[attr-defined]
-            ("", _("My own shifts in all schedules")),
-            *((str(row.pk), row.name) for row in rows),
-        ]
+        pairs = [(str(row.pk), row.name) for row in rows]
+        self.offer("schedule_id", pairs, _("My own shifts in all schedules"))
 
 
 @tenant_page

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.http import FileResponse, HttpResponse, HttpResponseBase, QueryDict
+from django.http import FileResponse, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
@@ -105,11 +104,11 @@ def _whole(request: TenantRequest) -> HttpResponse:
         "columns": _columns(request, query),
         # Whoever narrows the list needs it; for everybody else, what it offers would be the larger part of the page.
         "filters": _filters(request, query, given) if filtered or FILTERS in request.GET else None,
-        "filters_url": _with(request.GET, **{FILTERS: "1"}),
+        "filters_url": _with(request, **{FILTERS: "1"}),
         "filtered": filtered,
         "total": _total(named if named is not None and not filtered else queue.count(request.actor, query)),
-        "next_url": _with(request.GET, after=page.next) if page.next else "",
-        "first_url": _with(request.GET, after="") if query.after else "",
+        "next_url": _with(request, after=page.next) if page.next else "",
+        "first_url": _with(request, after="") if query.after else "",
         "given_view": query.view,
         "exports": allows(request.actor, "ticket.export"),
         "split": request.preferences.split_queue or OPEN in request.GET,
@@ -184,9 +183,8 @@ def _views(request: TenantRequest, query: queue.QueueQuery) -> list[View]:
         "all": _("Everything"),
     }
     counted = queue.counts(request.actor)
-    base = reverse("queue")
     return [
-        View(name, label, f"{base}?view={name}", query.view == name, counted.get(name))
+        View(name, label, f"{request.path}?view={name}", query.view == name, counted.get(name))
         for name, label in labels.items()
     ]
 
@@ -199,7 +197,7 @@ def _columns(request: TenantRequest, query: queue.QueueQuery) -> dict[str, Colum
     for name, first in usual.items():
         turned = first.removeprefix("-") if first.startswith("-") else f"-{first}"
         direction = ("descending" if query.sort.startswith("-") else "ascending") if now == name else ""
-        url = _with(request.GET, sort=turned if query.sort == first else first)
+        url = _with(request, sort=turned if query.sort == first else first)
         columns[name] = Column(name, labels[name], url, direction)
     return columns
 
@@ -246,16 +244,16 @@ def _requester(request: TenantRequest, query: queue.QueueQuery) -> dict[str, str
     if not ids:
         return None
     names = Person.objects.filter(tenant_id=request.actor.tenant_id, pk__in=ids).values_list("name", flat=True)
-    return {"value": ",".join(map(str, ids)), "names": ", ".join(names), "without": _with(request.GET, requester="")}
+    return {"value": ",".join(map(str, ids)), "names": ", ".join(names), "without": _with(request, requester="")}
 
 
-def _with(params: QueryDict, **changes: str) -> str:
+def _with(request: TenantRequest, **changes: str) -> str:
     """The same list with some parameters changed, from the first page on and with no ticket open; an empty value drops one."""
-    new = params.copy()
+    new = request.GET.copy()
     for name in ("after", OPEN):
         new.pop(name, None)
     for name, value in changes.items():
         new.pop(name, None)
         if value:
             new[name] = value
-    return f"{reverse('queue')}?{new.urlencode()}"
+    return f"{request.path}?{new.urlencode()}"
