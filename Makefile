@@ -5,7 +5,7 @@ STATE ?=
 PYTHON ?=
 PYTEST ?=
 OLD_BINDIR ?=
-WORKERS ?= 2
+WORKERS ?= 3
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -19,7 +19,7 @@ INSTALL = $(if $(BOOT),PYTHON="$(PYTHON)" "$(BOOT)" scripts/venv.py,@echo "viabl
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  Variables: PORT=8000  STATE=folder  PYTHON=interpreter  PYTEST='extra options'  WORKERS=2"
+	@echo "  Variables: PORT=8000  STATE=folder  PYTHON=interpreter  PYTEST='extra options'  WORKERS=3"
 
 venv:
 	@$(INSTALL) run

@@ -103,10 +103,13 @@ def _disconnect_others(database: CommittedDatabase) -> None:
             )
 
 
-def _redis_url(worker: str) -> str:
-    """A Valkey database of one's own for each process of the test run; 0 belongs to the tests that commit nothing."""
+def redis_url(first: int = 1) -> str:
+    """A Valkey database of one's own for each process of the test run: ``first`` and those that follow it.
+
+    From 1 on for tests that commit, from 8 on for the cache of the others, which some of them clear.
+    """
     base, _, query = settings.REDIS_URL.partition("?")
-    number = 1 + int(worker.removeprefix("gw") or 0) if worker else 1
+    number = first + int(os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw") or 0)
     if base.startswith("unix://"):
         return f"{base}?db={number}"
     return f"{base.rstrip('/').rsplit('/', 1)[0] if base.count('/') > 2 else base}/{number}" + (
@@ -136,18 +139,18 @@ def committed_database(folder: Path) -> Iterator[CommittedDatabase]:
     default = connections.settings["default"]
     name = default["NAME"]
     urls = {role: _url(role, name) for role in _VARIABLES}
-    redis_url = _redis_url(os.environ.get("PYTEST_XDIST_WORKER", ""))
+    valkey = redis_url()
     environ = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "config.settings.dev",
         **{variable: _as_url(urls[role]) for role, variable in _VARIABLES.items()},
-        "REDIS_URL": redis_url,
+        "REDIS_URL": valkey,
         "SECRET_KEY": settings.SECRET_KEY,
         "ALLOWED_HOSTS": "*",
         "VIABLE_STATE": str(folder),
         "LOG_LEVEL": "WARNING",
     }
-    database = CommittedDatabase(environ, urls, redis_url, folder / "media")
+    database = CommittedDatabase(environ, urls, valkey, folder / "media")
     before = deepcopy(default)
     session = "-c statement_timeout=5000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=10000"
     connections.close_all()
@@ -167,11 +170,11 @@ def committed_database(folder: Path) -> Iterator[CommittedDatabase]:
             default.update(changed)
         else:
             connections.settings[alias] = changed
-    client = redis.Redis.from_url(redis_url)
+    client = redis.Redis.from_url(valkey)
     client.flushdb()
     try:
         with override_settings(
-            DATABASE_ALIASES={alias: alias for alias in ("numbers", "platform", "owner")}, REDIS_URL=redis_url
+            DATABASE_ALIASES={alias: alias for alias in ("numbers", "platform", "owner")}, REDIS_URL=valkey
         ):
             yield database
     finally:

@@ -12,8 +12,9 @@ from django.db import connection
 from django.test.utils import setup_databases, teardown_databases
 from django.utils import translation
 
-from tests.committed import CommittedDatabase, committed_database
-from tests.factories import Desk, make_desk
+from tests.committed import CommittedDatabase, committed_database, redis_url
+from tests.copied import copied_desk
+from tests.factories import Desk
 from tests.reached import Reached
 
 
@@ -28,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Trylast: Django must be set up, which pytest-django does."""
+    settings.CACHES["default"]["LOCATION"] = redis_url(8)
     reached = Reached(config)
     reached.listen()
     config.pluginmanager.register(reached, "reached")
@@ -95,13 +97,13 @@ def committed_db(
 @pytest.fixture
 def acme(db: None) -> Desk:
     """A tenant with one person per role, two open teams and a restricted one."""
-    return make_desk("acme")
+    return copied_desk("acme")
 
 
 @pytest.fixture
 def globex(db: None) -> Desk:
     """Another tenant of the same shape, to look for leaks."""
-    return make_desk("globex")
+    return copied_desk("globex")
 
 
 @pytest.fixture

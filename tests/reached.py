@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tests.addresses import BARE
+
 Key = tuple[str, str]
 
 #: (name of the route or its address, method) → why no answer below 400 exists. Every pattern must fit a route.
@@ -70,7 +72,8 @@ class Reached:
     def note(self, request: Any, status: int) -> None:
         """Remember one answer. HEAD is a GET; the pages' verbs share one route and are told apart by their name."""
         match = request.resolver_match
-        key = named(match.route, match.kwargs.get("name")), "GET" if request.method == "HEAD" else request.method
+        route = f"{match.route}/" if (match.url_name or "").endswith(BARE) else match.route
+        key = named(route, match.kwargs.get("name")), "GET" if request.method == "HEAD" else request.method
         if status < 400:
             self.hits.add(key)
         else:
@@ -161,6 +164,8 @@ def expected() -> frozenset[Key]:
 
     found = set()
     for route, entry in walk():
+        if (entry.name or "").endswith(BARE):
+            continue
         for method in methods(route, entry.callback):
             found |= {(named(route, name), method) for name in (ACTIONS if "<slug:name>" in route else [None])}
     excused = {key for key in found if any(re.fullmatch(p, key[0]) and re.fullmatch(m, key[1]) for p, m in REFUSES)}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -182,6 +183,16 @@ def test_one_bad_row_is_parked_and_the_others_fire(acme: Desk) -> None:
     with acme.inside():
         assert poison.pk in {row.pk for row in overdue(now)}
     assert sla_figures().parked == 1
+
+
+def test_one_round_of_the_command_fires_and_tells(acme: Desk) -> None:
+    """What manage.py sla_sweeper does over and over; tests/faults runs it as a process, and kills it."""
+    with clock.at(datetime.now(UTC) - timedelta(days=30)):
+        ticket = acme.incident(impact=1, urgency=1)
+    call_command("sla_sweeper", "--once")
+    assert [kind for kind, _, _ in told(acme, ticket)] == ["sla.breached", "sla.breached"]
+    call_command("sla_sweeper", "--once")
+    assert len(told(acme, ticket)) == 2
 
 
 def test_the_auditor_names_what_should_have_fired(acme: Desk, caplog: pytest.LogCaptureFixture) -> None:
