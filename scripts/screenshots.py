@@ -24,7 +24,7 @@ from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
-BYTES_MAX = 200_000
+BYTES_MAX = 250_000
 TICKET = ".rows tbody tr:nth-child(3) .title"
 WIDE = {"viewport": {"width": 1280, "height": 760}}
 

@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from scripts.bench import growth, limit, load, operations, processes, report
 from scripts.bench.data import Desk, fill, superuser
 from scripts.bench.load import Result
@@ -114,7 +116,7 @@ def main(options: Options, folder: Path) -> int:
         viable = _serve(stack, "viable", processes.granian, ("wsgi", "config.wsgi:application", *_WEB), serving, folder)
         start_seconds = time.perf_counter() - started
         raw = _serve(stack, "raw", processes.granian, ("asgi", "scripts.bench.raw:app"), serving, folder)
-        rows, wrong = _measure(options, folder, samples, (viable, raw), StatementLog(admin))
+        rows, wrong = _measure(options, folder, samples, (viable, raw), admin)
         memory = processes.pss(processes.children(viable.pid)[1:])
         grown = [] if options.quick else growth.measure(desks)
     for line in wrong:
@@ -147,13 +149,16 @@ def _serve(
 
 
 def _measure(
-    options: Options, folder: Path, samples: Sequence[Sample], targets: Sequence[Target], log: StatementLog
+    options: Options, folder: Path, samples: Sequence[Sample], targets: Sequence[Target], admin: psycopg.Connection[Any]
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """One row for each operation, target and concurrency, and what was answered wrongly."""
     rows: list[dict[str, Any]] = []
     wrong: list[str] = []
+    log = StatementLog(admin)
     parts = len(targets) * len(CONCURRENCY)
     for name in options.only or NAMES:
+        # What the one before has written is far more than the share after which autovacuum would come.
+        admin.execute("VACUUM tickets_ticket")
         for turn, clients in enumerate(CONCURRENCY):
             for place, target in enumerate(targets):
                 if name == "page" and target.name == "raw":

@@ -8,6 +8,7 @@ from django.test import Client, override_settings
 
 from itsm.access import limits
 from itsm.access.models import ApiToken
+from itsm.access.organisations import create_organisation
 from itsm.tickets.models import Ticket
 from tests.api.caller import Caller, problem
 from tests.factories import Desk
@@ -76,6 +77,8 @@ def test_tokens_are_made_in_the_browser_shown_once_and_revoked(acme: Desk, agent
     assert "secret" not in listed[0]
     # A token sees and ends itself alone, and makes no other.
     assert [t["id"] for t in new.get("/api/v1/tokens/", headers=headers).json()["results"]] == [body["id"]]
+    assert new.get(f"/api/v1/tokens/{body['id']}/", headers=headers).json()["name"] == "CI"
+    problem(new.get(f"/api/v1/tokens/{listed[1]['id']}/", headers=headers), 404, "not_found")
     problem(new.delete(f"/api/v1/tokens/{listed[1]['id']}/", headers=headers), 404, "not_found")
     problem(agent.post("tokens/", {"name": "x", "scopes": ["incidents:read"]}), 403, "forbidden")
     for wrong, pointer in (
@@ -105,6 +108,12 @@ def test_directory(acme: Desk, globex: Desk, agent: Caller, requester: Caller) -
     network = agent.get(f"users/?team={acme.teams['network'].pk}").json()["results"]
     assert [p["name"] for p in network] == ["agent of acme"]
     problem(agent.get("users/?name=x"), 400, "invalid")
+    group = create_organisation(actor=acme.actor("admin"), name="Group")
+    unit = create_organisation(actor=acme.actor("admin"), name="Unit", parent_id=group.pk)
+    assert agent.get(f"organisations/{unit.pk}/").json() == {
+        "id": str(unit.pk), "name": "Unit", "parent": str(group.pk), "is_active": True,
+    }  # fmt: skip
+    problem(Caller(globex, "agent").get(f"organisations/{unit.pk}/"), 404, "not_found")
     for address in ("services/", "categories/"):
         assert requester.get(address).json()["results"] == []
     for address in ("teams/", "users/", "organisations/"):
