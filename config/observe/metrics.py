@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from django.conf import settings
@@ -21,9 +21,10 @@ from prometheus_client.registry import Collector
 from redis import RedisError
 
 from config.observe import shared
+from itsm.escalation.audit import escalation_figures
 from itsm.events.figures import log_figures
 from itsm.notify.figures import ledger_figures
-from itsm.sla.audit import sla_figures
+from itsm.sla.audit import Figures, sla_figures
 from itsm.web.middleware import bearer
 
 disable_created_metrics()
@@ -48,7 +49,8 @@ class OutsideCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from self._log()
-        yield from self._clocks()
+        yield from self._swept("sla", sla_figures, "clock", "Fired thresholds that no ticket was told.")
+        yield from self._swept("escalation", escalation_figures, "run", "Steps that fired and were not taken.")
         yield from self._tasks()
 
     def _log(self) -> Iterator[Metric]:
@@ -74,22 +76,22 @@ class OutsideCollector(Collector):
         )
         yield GaugeMetricFamily("viable_deliveries_dead", "Deliveries that were given up.", found.dead)
 
-    def _clocks(self) -> Iterator[Metric]:
+    def _swept(self, name: str, figures: Callable[[], Figures], what: str, untold: str) -> Iterator[Metric]:
         try:
-            found = sla_figures()
+            found = figures()
         except (DatabaseError, InterfaceError):
             return  # Said above.
         now = datetime.now(UTC)
         yield GaugeMetricFamily(
-            "viable_sla_lag_seconds",
-            "How long the oldest due clock waits for the sweep, 0 without any.",
+            f"viable_{name}_lag_seconds",
+            f"How long the oldest due {what} waits for the sweep, 0 without any.",
             _age(found.due_since, now),
         )
-        yield GaugeMetricFamily("viable_sla_untold_fires", "Fired thresholds that no ticket was told.", found.untold)
+        yield GaugeMetricFamily(f"viable_{name}_untold_fires", untold, found.untold)
         yield GaugeMetricFamily(
-            "viable_sla_untold_seconds", "Since when the oldest of them waits.", _age(found.untold_since, now)
+            f"viable_{name}_untold_seconds", "Since when the oldest of them waits.", _age(found.untold_since, now)
         )
-        yield GaugeMetricFamily("viable_sla_parked_clocks", "Clocks that cannot be fired.", found.parked)
+        yield GaugeMetricFamily(f"viable_{name}_parked_{what}s", f"Those {what}s that cannot be fired.", found.parked)
 
     def _tasks(self) -> Iterator[Metric]:
         try:

@@ -15,6 +15,7 @@ from incidents.commands.major_people import (
 )
 from incidents.flow import FLOW, KIND
 from incidents.models import MajorIncident, MajorState
+from itsm.escalation.runs import stop_runs_below
 from itsm.events.models import Event
 from itsm.events.write import UnitOfWork, unit_of_work
 from itsm.kernel.actor import Actor
@@ -72,6 +73,7 @@ def declare_major(
         work.changed(ticket, "is_major")
         work.emit("incident.major_declared", ticket, commander=commander, because=because, texts={"reason": why})
         appoint(work, ticket, people)
+        stop_runs_below(work, ticket)
     return ticket
 
 

@@ -10,6 +10,8 @@ from django.db.models import Exists, OuterRef, Q
 
 from itsm.escalation.models import EscalationFire, EscalationRun
 from itsm.kernel import clock
+from itsm.kernel.actor import Actor
+from itsm.sla.audit import Figures, figures, of_seen_tickets
 from itsm.sla.sweep import ALARM_AFTER
 from itsm.tenancy.context import tenant
 from itsm.tenancy.sweep import all_tenants, for_each_tenant
@@ -29,6 +31,16 @@ def overdue(now: datetime | None = None) -> list[EscalationRun]:
     wrong = Q(next_due_at__lt=late) | Q(attempts__gte=ALARM_AFTER) | Exists(untold)
     found = EscalationRun.objects.filter(ended_at__isnull=True).filter(wrong)
     return list(found.select_related("ticket", "policy").order_by("started_at")[:100])
+
+
+def alarming(actor: Actor) -> list[EscalationRun]:
+    """Those of overdue() whose tickets the actor sees."""
+    return of_seen_tickets(actor, overdue())
+
+
+def escalation_figures() -> Figures:
+    """Of runs, now, over all tenants."""
+    return figures("itsm_escalation_figures")
 
 
 def audit_all() -> int:

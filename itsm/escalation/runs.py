@@ -45,12 +45,15 @@ def begin_run(
     metric: str = "",
     threshold: str = "",
 ) -> EscalationRun | None:
-    """Start a policy for a locked ticket. None when it does not: it runs already, was started by this before, or would go round.
+    """Start a policy for a locked ticket. None when it does not: it runs already, was started by this before, would go round,
+    or the ticket is part of a major incident and nobody asks for it by hand.
 
     What it does begins ``start_delay`` from now.
     """
     version = current_version(policy)
     if version is None or not policy.is_active or ticket.state_category not in OPEN_CATEGORIES:
+        return None
+    if trigger != "hand" and below_a_major(ticket):
         return None
     known = EscalationRun.objects.filter(ticket_id=ticket.pk, policy_id=policy.pk)
     if known.filter(ended_at__isnull=True).exists() or known.filter(trigger_key=key).exists():
@@ -86,6 +89,13 @@ def begin_run(
     run.event_id = event.pk
     work.add(run)
     return run
+
+
+def below_a_major(ticket: Ticket) -> bool:
+    """Whether the parent of a ticket is led as a major incident now."""
+    if ticket.parent_id is None:
+        return False
+    return Ticket.objects.filter(pk=ticket.parent_id, is_major=True, state_category__in=OPEN_CATEGORIES).exists()
 
 
 def goes_round(cause: Event | None, ticket: Ticket, policy_id: UUID) -> bool:
@@ -142,12 +152,13 @@ def end(run: EscalationRun, state: RunState, work: UnitOfWork, reason: str) -> N
     run.step_due, run.next_due_at = [], None
 
 
-def stop_runs(work: UnitOfWork, ticket: Ticket, reason: str) -> int:
-    """Cancel all open runs of a locked ticket, in the transaction of whatever ends them (a major incident takes it over)."""
-    runs = open_runs(ticket.pk)
-    for run in runs:
-        cancel_run(work, ticket, run, reason)
-    return len(runs)
+def stop_runs_below(work: UnitOfWork, major: Ticket) -> None:
+    """Cancel the open runs of the children of a locked ticket that is led as a major incident from now on."""
+    busy = EscalationRun.objects.filter(ended_at__isnull=True).values("ticket_id")
+    children = Ticket.objects.filter(parent_id=major.pk, pk__in=busy).order_by("pk")
+    for child in children.select_for_update(no_key=True):
+        for run in open_runs(child.pk):
+            cancel_run(work, child, run, "major")
 
 
 def clear_policy(work: UnitOfWork, policy: EscalationPolicy, reason: str) -> int:

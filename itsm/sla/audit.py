@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from django.db import connection
@@ -21,13 +22,23 @@ from itsm.tickets.models import Ticket
 
 logger = logging.getLogger(__name__)
 
+
+class OfTicket(Protocol):
+    """A row that belongs to a ticket."""
+
+    @property
+    def ticket_id(self) -> Any: ...
+
+
+R = TypeVar("R", bound=OfTicket)
+
 #: A healthy sweep is far faster; slower means that it does not run, or not for this clock.
 LATE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
-class SlaFigures:
-    """Over all tenants: the oldest due clock, fires that nobody was told, and clocks that cannot be fired."""
+class Figures:
+    """Of something that is swept, over all tenants: the oldest that is due, fires that nobody was told, what cannot be fired."""
 
     due_since: datetime | None
     untold: int
@@ -35,11 +46,16 @@ class SlaFigures:
     parked: int
 
 
-def sla_figures() -> SlaFigures:
-    """Now. The function of the database tells sums only, so that a process that serves requests may ask it."""
+def sla_figures() -> Figures:
+    """Of clocks, now."""
+    return figures("itsm_sla_figures")
+
+
+def figures(function: str) -> Figures:
+    """What a function of the database tells: sums only, so that a process that serves requests may ask it."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT due_since, untold, untold_since, parked FROM itsm_sla_figures()")
-        return SlaFigures(*cursor.fetchone())
+        cursor.execute(f"SELECT due_since, untold, untold_since, parked FROM {function}()")
+        return Figures(*cursor.fetchone())
 
 
 def overdue(now: datetime | None = None) -> list[SlaClock]:
@@ -52,7 +68,11 @@ def overdue(now: datetime | None = None) -> list[SlaClock]:
 
 def alarming(actor: Actor) -> list[SlaClock]:
     """Those of overdue() whose tickets the actor sees."""
-    found = overdue()
+    return of_seen_tickets(actor, overdue())
+
+
+def of_seen_tickets(actor: Actor, found: list[R]) -> list[R]:
+    """Those rows whose tickets the actor sees."""
     seen = visible_to(actor, Ticket.objects.all()).filter(pk__in=[row.ticket_id for row in found])
     known = set(seen.values_list("pk", flat=True)) if found else set()
     return [row for row in found if row.ticket_id in known]

@@ -30,6 +30,7 @@ DEFINER_FUNCTIONS: frozenset[str] = frozenset(
         "itsm_search",
         "itsm_log_figures",
         "itsm_sla_figures",
+        "itsm_escalation_figures",
         "itsm_ledger_figures",
     }
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from incidents.commands import hold_incident, reopen_incident, resolve_incident
+from incidents.commands import declare_major, hold_incident, reopen_incident, resolve_incident
 from itsm.escalation.commands import update_policy
 from itsm.escalation.models import EscalationPolicy, EscalationPolicyVersion, EscalationRun
 from itsm.escalation.provision import NAME
@@ -17,7 +17,7 @@ from itsm.events.write import MAX_DEPTH, unit_of_work
 from itsm.kernel.errors import Invalid
 from itsm.sla.fires import tell_all
 from itsm.sla.sweep import sweep
-from itsm.tickets.commands import update_ticket
+from itsm.tickets.commands import set_parent, update_ticket
 from itsm.tickets.fetch import lock_ticket
 from itsm.tickets.models import Ticket
 from tests.escalation.chains import MANAGERS, TEAM, policy, run_of, start, story, tick, told
@@ -210,3 +210,25 @@ def test_another_tenants_policies_are_not_asked(acme: Desk, globex: Desk) -> Non
         acme.incident(impact=1, urgency=1)
         heard(acme)
     assert (runs(acme), runs(globex)) == ([], [])
+
+
+def test_a_ticket_below_a_major_incident_calls_nobody_by_itself(acme: Desk) -> None:
+    before, after, late = critical(acme), critical(acme), critical(acme)
+    major = acme.incident(by="manager", team_id=acme.teams["apps"].pk)
+    chain = policy(acme, ("5m", TEAM))
+    for ticket in (before, after, late):
+        start(acme, ticket, chain)
+    set_parent(actor=acme.actor("manager"), ticket_id=before.pk, parent_id=major.pk)
+    assert story(acme, before) == ["started"], "it is none yet"
+    declare_major(actor=acme.actor("manager"), ticket_id=major.pk, reason="It spreads")
+    set_parent(actor=acme.actor("manager"), ticket_id=after.pk, parent_id=major.pk)
+    for ticket in (before, after):
+        assert (story(acme, ticket), run_of(acme, ticket).reason) == (["started", "cancelled"], "major")
+    assert run_of(acme, late).state == "running"
+    breached = {"sla": {"metric": "resolution", "threshold": "breached"}}
+    policy(acme, ("0s", TEAM), name="Breaches", triggers=[breached])
+    with at(1, 12):
+        assert start(acme, after, chain).state == "running", "whoever asks for it by hand gets it"
+    tick(on(1, 15))
+    assert [name for name, _ in runs(acme)].count("Breaches") == 1, "the one that is nobody's child"
+    assert story(acme, before) == ["started", "cancelled"]

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from itsm.escalation.audit import escalation_figures
 from itsm.sla.models import SlaCalendar, SlaCalendarVersion, SlaPolicy, SlaPolicyVersion
+from tests.escalation import chains as escalate
 from tests.factories import Desk
 from tests.sla.desk import at, clocks, on
 from tests.web.conftest import Browser
@@ -185,3 +187,19 @@ def test_the_home_page_alarms_when_clocks_do_not_fire(acme: Desk, browser: Brows
         assert f'/incidents/{ticket.number}/"' in page
         assert hidden.number not in page
         assert hidden.number in text(browser("hr").get("/t/acme/admin/"))
+
+
+def test_the_home_page_alarms_when_escalations_do_not_go_on(acme: Desk, browser: Browser) -> None:
+    chain = escalate.policy(acme, ("1m", escalate.TEAM))
+    with at(1, 9):
+        ticket = acme.incident()
+        escalate.start(acme, ticket, chain)
+    with at(1, 9, 1):
+        assert "should have gone on" not in text(browser("owner").get("/t/acme/admin/"))
+    with at(1, 9, 5):
+        page = text(browser("owner").get("/t/acme/admin/"))
+        assert "An escalation should have gone on and has not." in page
+        assert f'/incidents/{ticket.number}/"' in page
+        escalate.tick(on(1, 9, 5))
+        assert "should have gone on" not in text(browser("owner").get("/t/acme/admin/"))
+    assert escalation_figures().untold == 0

@@ -14,6 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 
 from itsm.access.decide import allows, authorize
+from itsm.escalation import audit
 from itsm.sla.audit import alarming
 
 #: Views of stock admin that would let somebody in, or show objects, past our own doors.
@@ -48,9 +49,11 @@ class TenantAdminSite(admin.AdminSite):
         return update_wrapper(csrf_protect(guarded), view)
 
     def index(self, request: Any, extra_context: dict[str, Any] | None = None) -> Any:
-        """With an alarm when clocks should have fired and have not."""
-        late = alarming(request.actor) if allows(request.actor, "sla.read") else []
-        return super().index(request, {**(extra_context or {}), "late_clocks": late})
+        """With an alarm when clocks should have fired, or escalations should have gone on, and have not."""
+        late: dict[str, Any] = {}
+        if allows(request.actor, "sla.read"):
+            late = {"late_clocks": alarming(request.actor), "late_runs": audit.alarming(request.actor)}
+        return super().index(request, {**(extra_context or {}), **late})
 
     def get_urls(self) -> list[Any]:
         return [entry for entry in super().get_urls() if getattr(entry, "name", None) not in _DROPPED]

@@ -46,6 +46,7 @@ REASONS = {
     "canceled": gettext_noop("canceled"),
     "merged": gettext_noop("merged"),
     "policy_inactive": gettext_noop("the policy is out of use"),
+    "major": gettext_noop("part of a major incident"),
 }
 
 
