@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 import select
+from datetime import UTC
 from typing import Any
 
 import psycopg
 from django.db.backends.postgresql import base, schema
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq import ExecStatus, Format, TransactionStatus
+from psycopg.types.datetime import TimestamptzLoader
 
 from itsm.tenancy.context import TENANT_SETTING, current_tenant_id
+
+
+class _Instants:
+    """psycopg's own reader of instants in UTC, compiled where it is.
+
+    Django puts a subclass in its place that sets the zone in Python: four microseconds for each instant that is read, of which
+    a list has hundreds. It would set the zone that the connection has anyway.
+    """
+
+    format = Format.TEXT
+    #: What Django asks a loader for.
+    timezone = UTC
+
+    def __new__(cls, oid: int, context: Any = None) -> Any:
+        return _OWN(oid, context)
+
+
+_OWN = psycopg.adapters.get_loader(psycopg.adapters.types["timestamptz"].oid, Format.TEXT) or TimestamptzLoader
 
 
 class SchemaEditor(schema.DatabaseSchemaEditor):
@@ -41,6 +61,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """
 
     SchemaEditorClass = SchemaEditor
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        connection = super().get_new_connection(conn_params)
+        if self.timezone is UTC:
+            connection.adapters.register_loader("timestamptz", _Instants)
+        return connection
 
     def _set_autocommit(self, autocommit: bool) -> None:
         super()._set_autocommit(autocommit)  # type: ignore[misc]
