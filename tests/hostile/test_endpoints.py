@@ -309,7 +309,7 @@ def fields(attacker: Attacker, operation: Operation) -> None:
             if what == "id of another tenant" and answer is not None and answer.status_code < 400:
                 stored = answer.content.decode()
                 if attacker.filled(text, name).strip('"') in stored and name not in {
-                    "title", "description", "body", "reason", "comment", "close_notes", "name",
+                    "title", "description", "body", "reason", "comment", "close_notes", "name", "subject", "text",
                 }:  # fmt: skip
                     attacker.wrong.append(f"{operation.name}, {name}: took another tenant's id")
         twice = json.dumps({**rest, name: 1})[:-1] + f', "{name}": 1}}'
