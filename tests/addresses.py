@@ -12,7 +12,7 @@ from django.urls import URLResolver, get_resolver
 
 from itsm.access.models import ApiToken
 from itsm.escalation.models import EscalationPolicy
-from itsm.notify.models import Notification
+from itsm.notify.models import Endpoint, MessageTemplate, Notification
 from itsm.oncall.models import OnCallFeed, OnCallOverride, OnCallSchedule
 from itsm.sla.models import SlaCalendar, SlaPolicy
 from itsm.tenancy.models import Organisation
@@ -68,6 +68,9 @@ def subject_of(route: Route, ticket: Any) -> Callable[[str], str]:
     """How to fill each parameter of a route with something that is really there. Call it inside the tenant."""
     keys = {
         "api/v1/me/notifications/": lambda: first(Notification),
+        "api/v1/me/calendar-addresses/": lambda: first(OnCallFeed),
+        "api/v1/webhook-endpoints/": lambda: first(Endpoint),
+        "api/v1/message-templates/": lambda: first(MessageTemplate),
         "api/v1/incidents/": lambda: str(ticket.pk),
         "api/v1/tokens/": lambda: first(ApiToken),
         "api/v1/teams/": lambda: first(apps.get_model("tenancy", "Team")),

@@ -111,7 +111,7 @@ _TABLE = """
     settings.manage               - - - - A - - A
     notification.read             A A A A A A A -
     notification.update           A A A A A A A -
-    notification.manage           - - - - A - - -
+    notification.manage           - - - - A - A -
     sla.read                      - A A A A A A A
     sla.manage                    - - - A A - A A
     token.create                  A A A A A A - A
@@ -148,6 +148,7 @@ SCOPES: Final[dict[str, frozenset[str]]] = {
     "reports:read": frozenset({"report.read"}),
     "notifications:read": frozenset({"notification.read"}),
     "notifications:write": frozenset({"notification.update"}),
+    "webhooks:write": frozenset({"notification.manage"}),
     "oncall:read": frozenset({"oncall.read"}),
     "oncall:write": frozenset({"oncall.manage", "oncall.swap"}),
     "sla:read": frozenset({"sla.read"}),

@@ -105,13 +105,14 @@ class OnCallLayerOut(Outgoing):
 
 
 class OnCallScheduleOut(Outgoing):
-    """A schedule with its layers, the lowest first."""
+    """A schedule with its layers, the lowest first. ``revision`` is its ETag; overrides do not count it up."""
 
     id = serializers.UUIDField()
     name = serializers.CharField()
     description = serializers.CharField()
     team = Named(allow_null=True)
     is_active = serializers.BooleanField()
+    revision = serializers.IntegerField()
     layers = OnCallLayerOut(many=True)
 
 
@@ -207,6 +208,7 @@ def schedule_shown(plan: Plan) -> dict[str, Any]:
         "description": schedule.description,
         "team": {"id": schedule.team_id, "name": schedule.team.name} if schedule.team_id else None,
         "is_active": schedule.is_active,
+        "revision": schedule.revision,
         "layers": [
             {
                 "id": layer.pk,

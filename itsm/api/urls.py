@@ -6,10 +6,12 @@ from django.urls import URLPattern, path, re_path
 
 from itsm.api.routes import route
 from itsm.api.views.account import MeView, TokensView, TokenView
+from itsm.api.views.calendar_addresses import CalendarAddressesView, CalendarAddressView
 from itsm.api.views.directory import DIRECTORY
 from itsm.api.views.document import docs, schema
 from itsm.api.views.escalation import PoliciesView, PolicyView
 from itsm.api.views.events import EventsView
+from itsm.api.views.message_templates import TEMPLATES
 from itsm.api.views.notifications import (
     NotificationsView,
     PreferencesView,
@@ -29,6 +31,7 @@ from itsm.api.views.oncall import (
 from itsm.api.views.service_levels import ServiceLevelReportView
 from itsm.api.views.sla_calendars import CALENDARS
 from itsm.api.views.sla_policies import POLICIES
+from itsm.api.views.webhooks import WEBHOOKS
 
 urlpatterns: list[URLPattern] = [
     *route("events/", EventsView, "events"),
@@ -37,6 +40,8 @@ urlpatterns: list[URLPattern] = [
     *route("me/notifications/read/", ReadAllNotificationsView, "notifications-read-all"),
     *route("me/notifications/<str:key>/read/", ReadNotificationView, "notification-read"),
     *route("me/notification-preferences/", PreferencesView, "notification-preferences"),
+    *route("me/calendar-addresses/", CalendarAddressesView, "calendar-addresses"),
+    *route("me/calendar-addresses/<str:key>/", CalendarAddressView, "calendar-address"),
     *route("tokens/", TokensView, "tokens"),
     *route("tokens/<str:key>/", TokenView, "token"),
     *(
@@ -55,7 +60,7 @@ urlpatterns: list[URLPattern] = [
     *route("escalation-policies/<str:key>/", PolicyView, "escalation-policy"),
     *(
         pattern
-        for address, view in (*CALENDARS.items(), *POLICIES.items())
+        for address, view in (*CALENDARS.items(), *POLICIES.items(), *WEBHOOKS.items(), *TEMPLATES.items())
         for pattern in route(f"{address}/", view, address.replace("/<str:key>", "-one").replace("/", "-"))
     ),
     *route("reports/service-levels/", ServiceLevelReportView, "report-service-levels"),

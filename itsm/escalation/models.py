@@ -30,6 +30,8 @@ class EscalationPolicy(TenantModel):
 
     name = models.CharField(max_length=120)
     is_active = models.BooleanField(default=True)
+    #: Counts changes of the policy, its terms among them.
+    revision = models.PositiveIntegerField(default=1, db_default=1)
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "name"], name="escalation_policy_name")]

@@ -28,6 +28,9 @@ class OnCallSchedule(TenantModel):
     description = models.CharField(max_length=500, blank=True)
     team = TenantForeignKey(Team, null=True, blank=True)
     is_active = models.BooleanField(default=True)
+    #: Counts changes of the schedule and its layers. Overrides are objects of their own: whoever hands over a shift must not
+    #: make stale what somebody else is writing about the turns.
+    revision = models.PositiveIntegerField(default=1, db_default=1)
     created_at = models.DateTimeField(default=now, editable=False)
 
     class Meta:

@@ -81,6 +81,7 @@ _OTHER: dict[str, str] = {
     "not_utf8": gettext_noop("This is not UTF-8. Export it as UTF-8."),
     "nothing_to_import": gettext_noop("No event of this calendar can become a shift."),
     "nul_character": gettext_noop("This contains a NUL character. Remove it."),
+    "only_with_activation": gettext_noop("Open clocks are asked when a policy is put in use again."),
     "other_kind": gettext_noop("Parent and child must be tickets of the same kind."),
     "out_of_range": gettext_noop("This number is too small or too large."),
     "overlap": gettext_noop("Shifts must not overlap."),

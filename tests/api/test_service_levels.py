@@ -168,6 +168,14 @@ def test_policies_are_made_tried_changed_and_put_in_order(acme: Desk, owner: Cal
         "Resolution"
     ]
     assert owner.get(here).json()["newest"]["terms"] == slower
+    for body in ({"apply": True}, {"apply": True, "is_active": False}, {"apply": True, "name": "Other"}):
+        refused = problem(owner.patch(here, body, If_Match='"3"'), 400, "invalid")
+        assert [(one["pointer"], one["code"]) for one in refused["errors"]] == [("/apply", "only_with_activation")]
+    with at(1, 9, 50):
+        back = owner.patch(here, {"is_active": True, "apply": True}, If_Match='"3"')
+    assert (back.json()["is_active"], back.json()["name"], back["ETag"]) == (True, "Fast", '"4"')
+    assert back.json()["newest"]["version"] == 2, "the same terms need no new version"
+    assert clocks(acme, ticket)["resolution"].promise == "2h"
 
 
 def test_why_this_sla(acme: Desk, owner: Caller) -> None:

@@ -24,10 +24,11 @@ class Caller:
         self.client = Client()
         self.client.force_login(desk.users[name])
 
-    def __call__(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    def __call__(self, method: str, path: str, body: Any = None, match: str = "*") -> tuple[int, Any]:
         send = getattr(self.client, method)
         given = {} if body is None else {"data": json.dumps(body), "content_type": "application/json"}
-        answer = send(f"{self.base}/{path}", **given)
+        answer = send(f"{self.base}/{path}", headers={"If-Match": match} if match else {}, **given)
+        self.etag = answer.get("ETag")
         return answer.status_code, answer.json() if answer.content else None
 
 
@@ -60,6 +61,23 @@ def test_policies_over_the_api(acme: Desk) -> None:
     with acme.inside():
         assert EscalationPolicyVersion.objects.filter(policy_id=made["id"]).count() == 2
         assert EscalationPolicy.objects.get(pk=made["id"]).name == "Mail"
+
+
+def test_nobody_overwrites_a_policy_that_he_has_not_seen(acme: Desk) -> None:
+    manager = Caller(acme, "manager")
+    made = manager("post", "escalation-policies/", {"name": "Mail", "terms": TERMS})[1]
+    assert (manager.etag, made["revision"]) == ('"1"', 1)
+    address = f"escalation-policies/{made['id']}/"
+    assert manager("patch", address, {"name": "Other"}, match="")[1]["code"] == "precondition_required"
+    status, refused = manager("patch", address, {"terms": {**TERMS, "loops": 2}}, match='"2"')
+    assert (status, refused["code"], refused["current"], refused["expected"]) == (412, "stale_version", 1, 2)
+    assert manager("patch", address, {"name": "Mail"}, match='"1"')[1]["revision"] == 1, "nothing changed"
+    changed = manager("patch", address, {"terms": {**TERMS, "loops": 2}}, match='"1"')[1]
+    assert (changed["revision"], changed["version"], manager.etag) == (2, 2, '"2"')
+    changed = manager("patch", address, {"is_active": False}, match='"2"')[1]
+    assert (changed["revision"], changed["version"]) == (3, 2), "terms have a version of their own"
+    assert manager("patch", address, {"name": "Other"}, match='"2"')[0] == 412
+    assert (manager("get", address)[1]["name"], manager.etag) == ("Mail", '"3"')
 
 
 def test_what_cannot_be_used_is_a_400_that_names_the_place(acme: Desk) -> None:

@@ -23,7 +23,10 @@ from incidents.commands import declare_major
 from itsm.access.catalogue import GRANTABLE, PER_PROCESS
 from itsm.escalation.models import EscalationPolicy
 from itsm.events.relay import relay
+from itsm.notify.commands.endpoints import create_endpoint
+from itsm.notify.commands.templates import set_template
 from itsm.notify.models import Notification
+from itsm.oncall.commands import create_feed
 from itsm.oncall.models import OnCallOverride
 from itsm.sla.commands import create_calendar
 from itsm.sla.models import SlaPolicy
@@ -39,6 +42,8 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "openapi.yaml"
 HOURS = {"timezone": "UTC", "weekly": {"mon": [["09:00", "17:00"]]}}
 #: What an escalation policy says at least; the terms of service levels are another thing.
 STEPS: dict[str, Any] = {"steps": [{"do": [{"action": "notify_team"}]}]}
+#: Strings that must be something in particular.
+_EXAMPLES = {"url": "https://hooks.example.org/", "key": "reply"}
 METHODS = ("get", "post", "patch", "put", "delete")
 
 
@@ -98,6 +103,8 @@ def example(name: str, about: dict[str, Any], ids: dict[str, str]) -> Any:
         return f"2096-01-0{1 if name == 'starts_at' else 2}T09:00:00Z"
     if name == "person":
         return None
+    if name in _EXAMPLES:
+        return _EXAMPLES[name]
     return ids["ticket"] if name in {"into", "target", "parent"} else "Something"
 
 
@@ -152,6 +159,13 @@ class Attacker:
         self.ids["calendar"] = str(self.keys["sla-calendars"])
         with desk.inside():
             self.keys["sla-policies"] = SlaPolicy.objects.get(name="Resolution").pk
+        ours = self.keys["on-call-schedules"]
+        self.keys["me/calendar-addresses"] = create_feed(actor=actor, schedule_id=ours)[0].pk
+        self.keys["webhook-endpoints"] = create_endpoint(actor=actor, name="Ours", url="https://hooks.example.org/")[
+            0
+        ].pk
+        words = {"subject": "{ticket.number}", "text": "Ours"}
+        self.keys["message-templates"] = set_template(actor=actor, key="reply", language="en", **words).pk
         self.before = snapshot(desk)
         self.wrong: list[str] = []
         self.asked = self.sent = 0
@@ -166,8 +180,8 @@ class Attacker:
             return UUID(str(Notification.objects.values_list("pk", flat=True).get(topic="mention")))
 
     def address(self, operation: Operation, **parts: str) -> str:
-        folder = operation.path.split("/")[3]
-        key = str(self.keys.get(folder, uuid4()))
+        parts_of = operation.path.split("/")[3:]
+        key = str(self.keys.get("/".join(parts_of[:2])) or self.keys.get(parts_of[0], uuid4()))
         return self.desk.prefix + operation.path.format(**{**self.ids, "key": key, **parts})
 
     def filled(self, value: str, field_name: str = "") -> str:
@@ -295,7 +309,7 @@ def fields(attacker: Attacker, operation: Operation) -> None:
             if what == "id of another tenant" and answer is not None and answer.status_code < 400:
                 stored = answer.content.decode()
                 if attacker.filled(text, name).strip('"') in stored and name not in {
-                    "title", "description", "body", "reason", "comment", "close_notes", "name",
+                    "title", "description", "body", "reason", "comment", "close_notes", "name", "subject", "text",
                 }:  # fmt: skip
                     attacker.wrong.append(f"{operation.name}, {name}: took another tenant's id")
         twice = json.dumps({**rest, name: 1})[:-1] + f', "{name}": 1}}'

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from itsm.access.commands import set_person_active
 from itsm.kernel import clock
+from itsm.oncall import commands
 from itsm.oncall.models import OnCallOverride, OnCallSchedule
 from tests.api.caller import Caller, problem
 from tests.factories import Desk
@@ -71,12 +72,44 @@ def test_a_schedule_is_made_read_changed_and_listed(acme: Desk, manager: Caller,
         "restrictions": {},
     }
     change = {"is_active": False, "layers": [layer(acme, "hr", restrictions={"mon": [["22:00", "06:00"]]})]}
-    changed = manager.patch(address, change).json()
+    assert (made["ETag"], agent.get(address)["ETag"], read["revision"]) == ('"1"', '"1"', 1)
+    changed = manager.patch(address, change, If_Match='"1"').json()
+    assert changed["revision"] == 2
     assert (changed["is_active"], changed["name"]) == (False, "Network")
     assert changed["layers"][0]["id"] == read["layers"][0]["id"]
     assert changed["layers"][0]["restrictions"] == {"mon": [["22:00", "06:00"]]}
     assert [row["name"] for row in agent.get(ROOT).json()["results"]] == ["Network"]
     assert agent.get(f"{ROOT}?is_active=true").json()["results"] == []
+
+
+def test_nobody_overwrites_turns_that_he_has_not_seen(
+    acme: Desk, manager: Caller, agent: Caller, schedule: OnCallSchedule
+) -> None:
+    address, admin = f"{ROOT}{schedule.pk}/", acme.actor("admin")
+    before = snapshot(acme, but=frozenset({"api_idempotencykey"}))
+    problem(manager.patch(address, {"name": "Other"}), 428, "precondition_required")
+    refused = problem(manager.patch(address, {"name": "Other", "layers": []}, If_Match='"7"'), 412, "stale_version")
+    assert (refused["current"], refused["expected"]) == (1, 7)
+    problem(manager.patch(address, {"name": "Other"}, If_Match="1"), 400, "invalid")
+    problem(manager.patch(f"{ROOT}{uuid4()}/", {"name": "Other"}, If_Match='"7"'), 404, "not_found")
+    problem(agent.patch(address, {"name": "Other"}, If_Match='"7"'), 403, "forbidden")
+    assert changes(before, snapshot(acme, but=frozenset({"api_idempotencykey"}))) == []
+    # Each change of the turns counts; nothing changed and a shift that is handed over do not.
+    tags = [manager.patch(address, {"name": "Other"}, If_Match='"1"')["ETag"]]
+    tags.append(manager.patch(address, {"name": "Other"}, If_Match='"2"')["ETag"])
+    layer = commands.add_layer(actor=admin, schedule_id=schedule.pk, rules=rules(acme, "hr"))
+    commands.update_layer(actor=admin, layer_id=layer.pk, rules=rules(acme, "owner"))
+    tags.append(manager.get(address)["ETag"])
+    commands.remove_layer(actor=admin, layer_id=layer.pk)
+    tags.append(manager.get(address)["ETag"])
+    ahead = clock.now() + timedelta(days=30)
+    commands.add_override(
+        actor=admin, schedule_id=schedule.pk, starts_at=ahead, ends_at=ahead + timedelta(hours=1), person_id=None
+    )
+    tags.append(manager.patch(address, {"layers": []}, If_Match='"5"')["ETag"])
+    assert tags == ['"2"', '"2"', '"4"', '"5"', '"6"']
+    problem(manager.patch(address, {"name": "Third"}, If_Match='"5"'), 412, "stale_version")
+    assert manager.get(address).json()["name"] == "Other"
 
 
 def test_now_says_levels_and_gaps(acme: Desk, agent: Caller, schedule: OnCallSchedule) -> None:
@@ -157,7 +190,7 @@ def test_bad_bodies_name_the_field_and_write_nothing(acme: Desk, globex: Desk, m
     for body, pointer in cases:
         for answer in (
             manager.post(ROOT, {"name": "New", **body}),
-            manager.patch(f"{ROOT}{schedule.pk}/", body),
+            manager.patch(f"{ROOT}{schedule.pk}/", body, If_Match="*"),
         ):
             assert answer.status_code == 400, (body, answer.content)
             assert [one["pointer"] for one in answer.json()["errors"]] == [pointer], body

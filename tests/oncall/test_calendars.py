@@ -350,8 +350,9 @@ def test_a_feed_ends_with_its_revocation_and_with_its_maker(acme: Desk, globex: 
 @pytest.mark.django_db
 def test_a_feed_shows_what_its_maker_may_see_now(acme: Desk) -> None:
     secret = make_schedule(acme, "HR nights", team_id=acme.teams["hr"].pk)
-    with pytest.raises(NotFound):
+    with pytest.raises(Invalid) as refused:
         commands.create_feed(actor=acme.actor("agent"), schedule_id=secret.pk)
+    assert [(one.pointer, one.code) for one in refused.value.problems] == [("/schedule", "unknown_reference")]
     with pytest.raises(Forbidden):
         commands.create_feed(actor=acme.actor("requester"))
     address = feed(acme, "hr", secret)

@@ -210,6 +210,29 @@ def test_the_next_policy_takes_over(acme: Desk) -> None:
     assert (row.promise, row.due_at, row.cycle) == ("4h", on(1, 13), 1)
 
 
+def test_a_policy_that_comes_back_may_ask_open_clocks_at_once(acme: Desk) -> None:
+    owner = acme.actor("owner")
+    with at(1, 9):
+        fast = create_policy(actor=owner, name="Fast", metric="resolution", terms=terms(acme, FIRST))
+        ticket = acme.incident(impact=1, urgency=1)
+        update_policy(actor=owner, policy_id=fast.pk, active=False)
+        update_policy(actor=owner, policy_id=fast.pk, active=True)
+        assert clocks(acme, ticket)["resolution"].promise == "4h", "only what starts or is retargeted"
+        update_policy(actor=owner, policy_id=fast.pk, active=True, apply=True)
+        assert clocks(acme, ticket)["resolution"].promise == "4h", "it was in use already"
+        update_policy(actor=owner, policy_id=fast.pk, active=False)
+        update_policy(actor=owner, policy_id=fast.pk, active=True, apply=True)
+    assert clocks(acme, ticket)["resolution"].promise == "1h"
+    with acme.inside():
+        said = [one.payload["apply"] for one in Event.objects.filter(kind="sla.policy_changed").order_by("pk")]
+    assert said == [False, False, False, True], "what is left after the first moment follows by the event"
+    for active in ({}, {"active": False}):
+        with pytest.raises(Invalid) as refused:
+            update_policy(actor=owner, policy_id=fast.pk, name="Other", apply=True, **active)
+        assert codes(refused) == {("/apply", "only_with_activation")}
+    assert by_name(acme, "Fast").is_active
+
+
 def test_what_was_interrupted_is_caught_up(acme: Desk) -> None:
     with at(1, 9):
         ticket = acme.incident(impact=2, urgency=2)

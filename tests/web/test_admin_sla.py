@@ -173,6 +173,12 @@ def test_policies_are_made_tried_ordered_and_explained(acme: Desk, browser: Brow
     with acme.inside():
         policy.refresh_from_db()
         assert (policy.is_active, SlaPolicyVersion.objects.filter(policy=policy.pk).count()) == (False, 2)
+    assert clocks(acme, ticket)["resolution"].promise == "4h"
+    with at(1, 9, 40):
+        assert owner.post(f"{here}/change/", {**change, "is_active": "on"}).status_code == 302
+    assert clocks(acme, ticket)["resolution"].promise == "2h"
+    with acme.inside():
+        assert SlaPolicyVersion.objects.filter(policy=policy.pk).count() == 2, "the same terms need no new version"
 
 
 def test_the_home_page_alarms_when_clocks_do_not_fire(acme: Desk, browser: Browser) -> None:

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from itsm.access.decide import authorize
 from itsm.api import queries
+from itsm.api.concurrency import expected_version, tagged
 from itsm.api.filters import yes_or_no
 from itsm.api.pagination import PAGE_PARAMETERS, paginate
 from itsm.api.queries import plain_id
@@ -50,11 +51,12 @@ class EscalationPolicyChange(Shape):
 
 
 class EscalationPolicyOut(Outgoing):
-    """A policy and the newest version of what it says."""
+    """A policy and the newest version of what it says. ``revision`` is its ETag, ``version`` that of its terms alone."""
 
     id = serializers.UUIDField()
     name = serializers.CharField()
     is_active = serializers.BooleanField()
+    revision = serializers.IntegerField()
     version = serializers.IntegerField()
     terms = TermsField()
 
@@ -121,6 +123,7 @@ def _policy(policy: EscalationPolicy) -> dict[str, Any]:
         "id": policy.pk,
         "name": policy.name,
         "is_active": policy.is_active,
+        "revision": policy.revision,
         "version": version.version if version else 0,
         "terms": version.terms if version else {},
     }
@@ -195,13 +198,14 @@ class PoliciesView(ApiView):
         body=NewEscalationPolicy,
         answer=EscalationPolicyOut,
         status=201,
+        tagged=True,
     )
     def post(self, request: Request) -> Response:
         data = self.body(NewEscalationPolicy)
         made = commands.create_policy(
             actor=self.actor, name=data["name"], terms=data["terms"], active=data.get("is_active", True)
         )
-        response = Response(_policy(made), status=201)
+        response = _shown(made, 201)
         response["Location"] = request.build_absolute_uri(f"{request.path.rstrip('/')}/{made.pk}/")
         return response
 
@@ -213,11 +217,13 @@ def _rows(found: QuerySet[Any]) -> list[dict[str, Any]]:
 class PolicyView(ApiView):
     """One policy."""
 
-    @operation("GET", "escalation_policies_get", "Read an escalation policy", tag=_TAG, answer=EscalationPolicyOut)
+    @operation(
+        "GET", "escalation_policies_get", "Read an escalation policy", tag=_TAG, answer=EscalationPolicyOut, tagged=True
+    )
     def get(self, request: Request, key: str) -> Response:
         found = find_policy(self.actor, plain_id(key))
         authorize(self.actor, "escalation.read")
-        return Response(_policy(found))
+        return _shown(found)
 
     @operation(
         "PATCH",
@@ -226,11 +232,18 @@ class PolicyView(ApiView):
         tag=_TAG,
         body=EscalationPolicyChange,
         answer=EscalationPolicyOut,
+        guarded=True,
+        tagged=True,
     )
     def patch(self, request: Request, key: str) -> Response:
         data = self.body(EscalationPolicyChange)
         fields = {("active" if name == "is_active" else name): value for name, value in data.items()}
-        return Response(_policy(commands.update_policy(actor=self.actor, policy_id=plain_id(key), **fields)))
+        policy_id, seen = plain_id(key), expected_version(request)
+        return _shown(commands.update_policy(actor=self.actor, policy_id=policy_id, expected_version=seen, **fields))
+
+
+def _shown(policy: EscalationPolicy, status: int = 200) -> Response:
+    return tagged(Response(_policy(policy), status=status), policy.revision)
 
 
 class EscalationsView(TicketView):

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from itsm.access.decide import authorize
+from itsm.api.concurrency import expected_version, tagged
 from itsm.api.filters import bad_parameter, instant, yes_or_no
 from itsm.api.oncall import (
     CalendarIn,
@@ -67,7 +68,7 @@ class _View(ApiView):
         return value
 
     def created(self, request: Request, plan: Plan) -> Response:
-        response = Response(schedule_shown(plan), status=201)
+        response = tagged(Response(schedule_shown(plan), status=201), plan.schedule.revision)
         response["Location"] = request.build_absolute_uri(f"{request.path.rstrip('/')}/{plan.schedule.pk}/")
         return response
 
@@ -101,6 +102,7 @@ class SchedulesView(_View):
         body=NewSchedule,
         answer=OnCallScheduleOut,
         status=201,
+        tagged=True,
     )
     def post(self, request: Request) -> Response:
         made = commands.create_schedule(actor=self.actor, **command_fields(self.body(NewSchedule)))
@@ -114,9 +116,11 @@ def _with_plans(found: QuerySet[Any]) -> list[dict[str, Any]]:
 class ScheduleView(_View):
     """One schedule."""
 
-    @operation("GET", "on_call_schedules_get", "Read an on-call schedule", tag=_TAG, answer=OnCallScheduleOut)
+    @operation(
+        "GET", "on_call_schedules_get", "Read an on-call schedule", tag=_TAG, answer=OnCallScheduleOut, tagged=True
+    )
     def get(self, request: Request, key: str) -> Response:
-        return Response(schedule_shown(plan_of(self.schedule(key), clock.now())))
+        return _shown(self.schedule(key))
 
     @operation(
         "PATCH",
@@ -125,11 +129,19 @@ class ScheduleView(_View):
         tag=_TAG,
         body=ScheduleChange,
         answer=OnCallScheduleOut,
+        guarded=True,
+        tagged=True,
     )
     def patch(self, request: Request, key: str) -> Response:
         fields = command_fields(self.body(ScheduleChange))
-        changed = commands.update_schedule(actor=self.actor, schedule_id=plain_id(key), **fields)
-        return Response(schedule_shown(plan_of(changed, clock.now())))
+        schedule_id, seen = plain_id(key), expected_version(request)
+        return _shown(
+            commands.update_schedule(actor=self.actor, schedule_id=schedule_id, expected_version=seen, **fields)
+        )
+
+
+def _shown(schedule: OnCallSchedule) -> Response:
+    return tagged(Response(schedule_shown(plan_of(schedule, clock.now()))), schedule.revision)
 
 
 class ShiftsView(_View):

@@ -168,6 +168,9 @@ class PolicyChanges(Shape):
     remedies = {"terms": "Use POST …/versions/.", "position": "Use POST /sla-policies/order/."}  # noqa: RUF012
     name = Text(max_length=_NAME_MAX, required=False, allow_blank=False)
     is_active = serializers.BooleanField(required=False)
+    apply = serializers.BooleanField(
+        required=False, help_text="With `is_active` true only: open clocks are asked at once as the policy comes back."
+    )
 
 
 class NewPolicyVersion(Shape):

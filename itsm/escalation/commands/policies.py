@@ -19,7 +19,7 @@ from itsm.kernel.unset import UNSET, Unset
 from itsm.oncall.models import OnCallSchedule
 from itsm.oncall.schedules import visible_schedules
 from itsm.sla.models import SlaCalendar
-from itsm.tenancy.fetch import refuse_taken
+from itsm.tenancy.fetch import refuse_changed, refuse_taken
 from itsm.tenancy.fields import TenantModel
 from itsm.tenancy.models import Person, Team
 from itsm.tickets.kinds import KINDS as TICKET_KINDS
@@ -54,13 +54,18 @@ def update_policy(
     name: str | Unset = UNSET,
     terms: Any = UNSET,
     active: bool | Unset = UNSET,
+    expected_version: int | None = None,
 ) -> EscalationPolicy:
-    """Change a policy; what is UNSET stays. One that is put out of use ends its runs with it."""
+    """Change a policy; what is UNSET stays. One that is put out of use ends its runs with it.
+
+    Raises Conflict unless it has the revision ``expected_version`` (which is not the version of its terms); None does not ask.
+    """
     clean = UNSET if name is UNSET else _name(name)
     steps = None if terms is UNSET else read_steps(terms)
     with unit_of_work(actor) as work:
         policy = find_policy(actor, policy_id, lock=True)
         authorize(actor, "escalation.manage")
+        refuse_changed(policy.revision, expected_version)
         changed: list[str] = []
         version: int | None = None
         cancelled: int | None = None
@@ -82,10 +87,9 @@ def update_policy(
             changed.append("is_active")
             if not active:
                 cancelled = clear_policy(work, policy, "policy_inactive")
-        rows = [field for field in changed if field != "terms"]
-        if rows:
-            work.changed(policy, *rows)
         if changed:
+            policy.revision += 1
+            work.changed(policy, "revision", *(field for field in changed if field != "terms"))
             work.emit(
                 "escalation.policy_changed",
                 policy=policy.pk,

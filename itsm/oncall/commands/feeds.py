@@ -12,7 +12,7 @@ from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Invalid
 from itsm.oncall.models import OnCallFeed
-from itsm.oncall.schedules import find_schedule
+from itsm.oncall.schedules import visible_schedules
 from itsm.tenancy.fetch import locked
 
 FEEDS_MAX: Final = 20
@@ -27,8 +27,8 @@ def create_feed(*, actor: Actor, schedule_id: UUID | None = None) -> tuple[OnCal
         authorize(actor, "oncall.read")
         if actor.person_id is None or actor.token_id is not None:
             raise Invalid.one("person", "required", "Only a person who is signed in can make a calendar address.")
-        if schedule_id is not None:
-            find_schedule(actor, schedule_id)
+        if schedule_id is not None and not visible_schedules(actor).filter(pk=schedule_id).exists():
+            raise Invalid.one("schedule", "unknown_reference", "There is no on-call schedule with this id.")
         mine = OnCallFeed.objects.filter(tenant_id=actor.tenant_id, person_id=actor.person_id, revoked_at__isnull=True)
         if mine.count() >= FEEDS_MAX:
             raise Invalid.one("schedule", "too_many", f"You have {FEEDS_MAX} calendar addresses. Revoke one first.")
@@ -47,11 +47,16 @@ def create_feed(*, actor: Actor, schedule_id: UUID | None = None) -> tuple[OnCal
 
 
 def revoke_feed(*, actor: Actor, feed_id: UUID) -> None:
-    """End an address, one's own or (with ``oncall.manage``) anybody's. It stops working at once."""
+    """End an address, one's own or (with ``oncall.manage``) anybody's. It stops working at once.
+
+    A token ends its maker's with ``oncall.swap``, so that one which only reads ends nothing.
+    """
     with unit_of_work(actor) as work:
         feed = locked(OnCallFeed, actor.tenant_id, feed_id)
         if feed.person_id != actor.person_id:
             authorize(actor, "oncall.manage")
+        elif actor.token_id is not None:
+            authorize(actor, "oncall.swap")
         if feed.revoked_at is None:
             feed.revoked_at = work.now
             work.changed(feed, "revoked_at")

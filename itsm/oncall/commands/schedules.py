@@ -15,7 +15,7 @@ from itsm.kernel.unset import UNSET, Unset
 from itsm.oncall.layers import LAYERS_MAX, LayerRules, check
 from itsm.oncall.models import OnCallLayer, OnCallParticipant, OnCallSchedule
 from itsm.oncall.schedules import find_schedule
-from itsm.tenancy.fetch import locked, refuse_taken
+from itsm.tenancy.fetch import locked, refuse_changed, refuse_taken
 from itsm.tenancy.models import Person, Team
 
 Checked = list[tuple[dict[str, Any], Sequence[UUID]]]
@@ -54,8 +54,12 @@ def update_schedule(
     team_id: UUID | None | Unset = UNSET,
     active: bool | Unset = UNSET,
     layers: Sequence[LayerRules] | Unset = UNSET,
+    expected_version: int | None = None,
 ) -> OnCallSchedule:
-    """Change a schedule; what is UNSET stays. ``layers`` replaces all of them, each position keeping its identity."""
+    """Change a schedule; what is UNSET stays. ``layers`` replaces all of them, each position keeping its identity.
+
+    Raises Conflict unless it has the revision ``expected_version``; None does not ask.
+    """
     problems = Problems()
     clean = _words(problems, name=name, description=description)
     if active is not UNSET:
@@ -66,6 +70,7 @@ def update_schedule(
     problems.raise_if_any()
     with unit_of_work(actor) as work:
         schedule = _managed(actor, schedule_id)
+        refuse_changed(schedule.revision, expected_version)
         team = team_id if team_id is not UNSET and team_id != schedule.team_id else None
         _refuse_unknown(actor, problems, team, checked or [], keep=_people_of(schedule) if checked else set())
         if "name" in clean:
@@ -73,8 +78,8 @@ def update_schedule(
         changed = sorted(field for field, value in clean.items() if getattr(schedule, field) != value)
         for field in changed:
             setattr(schedule, field, clean[field])
-        if changed:
-            work.changed(schedule, *changed)
+        if changed or checked is not None:
+            _count_up(work, schedule, *changed)
         if checked is not None:
             told = _told(_replace_layers(work, schedule, checked), checked)
             work.emit("oncall.schedule_changed", schedule=schedule.pk, fields=[*changed, "layers"], layers=told)
@@ -93,6 +98,7 @@ def add_layer(*, actor: Actor, schedule_id: UUID, rules: LayerRules) -> OnCallLa
         if len(there) >= LAYERS_MAX:
             raise Invalid.one("schedule", "too_many", f"A schedule has at most {LAYERS_MAX} layers.")
         layer = _add_layer(work, schedule, there[-1].position + 1 if there else 0, *checked[0])
+        _count_up(work, schedule)
         work.emit("oncall.schedule_changed", schedule=schedule.pk, fields=["layers"], layers=_told([layer], checked))
     return layer
 
@@ -105,6 +111,7 @@ def update_layer(*, actor: Actor, layer_id: UUID, rules: LayerRules) -> OnCallLa
         keep = set(OnCallParticipant.objects.filter(layer_id=layer.pk).values_list("person_id", flat=True))
         _refuse_unknown(actor, Problems(), None, checked, keep=keep, place="")
         _set_layer(work, layer, *checked[0])
+        _count_up(work, schedule)
         work.emit("oncall.schedule_changed", schedule=schedule.pk, fields=["layers"], layers=_told([layer], checked))
     return layer
 
@@ -115,6 +122,7 @@ def remove_layer(*, actor: Actor, layer_id: UUID) -> None:
         layer, schedule = _managed_layer(actor, layer_id)
         OnCallParticipant.objects.filter(layer_id=layer.pk).delete()
         layer.delete()
+        _count_up(work, schedule)
         work.emit("oncall.schedule_changed", schedule=schedule.pk, fields=["layers"])
 
 
@@ -123,6 +131,11 @@ def _managed(actor: Actor, schedule_id: UUID) -> OnCallSchedule:
     schedule = find_schedule(actor, schedule_id, lock=True)
     authorize(actor, "oncall.manage")
     return schedule
+
+
+def _count_up(work: UnitOfWork, schedule: OnCallSchedule, *changed: str) -> None:
+    schedule.revision += 1
+    work.changed(schedule, "revision", *changed)
 
 
 def _managed_layer(actor: Actor, layer_id: UUID) -> tuple[OnCallLayer, OnCallSchedule]:

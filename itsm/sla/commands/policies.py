@@ -93,14 +93,21 @@ def update_policy(
     policy_id: UUID,
     name: str | Unset = UNSET,
     active: bool | Unset = UNSET,
+    apply: bool = False,
     expected_version: int | None = None,
 ) -> SlaPolicy:
     """Rename a policy, or put it out of use and back.
 
     Put out of use, it lets go of its open clocks: the next policy that means their ticket takes them over, and where there
-    is none they are canceled. Back in use, it holds for clocks that start or are retargeted from then on.
+    is none they are canceled. Back in use, it holds for clocks that start or are retargeted from then on; with ``apply``,
+    which goes with ``active=True`` only, open clocks of its metric are asked again at once. One that is in use already stays
+    as it is.
     """
     problems = Problems()
+    if apply and active is not True:
+        problems.add(
+            "apply", "only_with_activation", "apply goes with is_active true: it is for a policy that comes back."
+        )
     clean: dict[str, Any] = {}
     if name is not UNSET:
         clean["name"] = clean_text(problems, "name", name, limit=120, required=True, line=True)
@@ -131,9 +138,12 @@ def update_policy(
             metric=policy.metric,
             fields=changed,
             clocks=_open_clocks(policy) if "is_active" in changed else 0,
+            apply=apply and "is_active" in changed,
         )
     if "is_active" in changed and not policy.is_active:
         withdraw_policy(actor.tenant_id, policy.pk, most=AT_ONCE)
+    elif "is_active" in changed and apply:
+        rematch_metric(actor.tenant_id, policy.metric, most=AT_ONCE)
     return policy
 
 

@@ -253,11 +253,14 @@ class SlaPolicyAdmin(_SlaAdmin):
         basic = {
             ("active" if name == "is_active" else name): data[name] for name in ("name", "is_active") if name in data
         }
+        apply = bool(data.get("apply"))
+        # A policy that comes back with the same terms needs no new version to ask the open clocks.
+        comes_back = apply and basic.get("active") is True and "terms" not in data
         if basic:
-            update_policy(actor=actor, policy_id=row.pk, **basic)
-        if {"terms", "apply"} & set(data):
+            update_policy(actor=actor, policy_id=row.pk, apply=comes_back, **basic)
+        if not comes_back and {"terms", "apply"} & set(data):
             terms = data.get("terms") or newest_terms([row])[row.pk].terms
-            change_policy(actor=actor, policy_id=row.pk, terms=terms, apply=bool(data.get("apply")))
+            change_policy(actor=actor, policy_id=row.pk, terms=terms, apply=apply)
 
     @admin.display(description=gettext_lazy("Targets"))
     def targets(self, row: Any) -> str:
