@@ -6,6 +6,8 @@ PYTHON ?=
 PYTEST ?=
 OLD_BINDIR ?=
 WORKERS ?= 3
+# Slow tests start processes of their own.
+SLOW_WORKERS ?= 2
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -19,7 +21,7 @@ INSTALL = $(if $(BOOT),PYTHON="$(PYTHON)" "$(BOOT)" scripts/venv.py,@echo "viabl
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  Variables: PORT=8000  STATE=folder  PYTHON=interpreter  PYTEST='extra options'  WORKERS=3"
+	@echo "  Variables: PORT=8000  STATE=folder  PYTHON=interpreter  PYTEST='extra options'  WORKERS=3  SLOW_WORKERS=2"
 
 venv:
 	@$(INSTALL) run
@@ -37,10 +39,10 @@ test: venv-dev ## Run the test suite on a throw-away database (PYTEST='-k word')
 	@exec $(EMBEDDED) test -- $(PY) -m pytest -n $(WORKERS) -m "not slow" --every-route $(PYTEST)
 
 test-slow: venv-dev ## Run the tests that are left out of `make test`: crashes, kills, cold starts
-	@exec $(EMBEDDED) test -- $(PY) -m pytest -n $(WORKERS) -m slow $(PYTEST)
+	@exec $(EMBEDDED) test -- $(PY) -m pytest -n $(SLOW_WORKERS) -m slow $(PYTEST)
 
 test-faults: venv-dev ## Kill, freeze and crash what clocks depend on (part of test-slow)
-	@exec $(EMBEDDED) test -- $(PY) -m pytest -n $(WORKERS) -m slow tests/faults $(PYTEST)
+	@exec $(EMBEDDED) test -- $(PY) -m pytest -n $(SLOW_WORKERS) -m slow tests/faults $(PYTEST)
 
 check: format-check lint types imports migrations schema test test-slow ## Everything that must be green before a merge
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from itsm.tickets.flow import Flow
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of ticket: key on the spine, flow, and the URL name of its page (by human number)."""
+    """One kind of ticket: key on the spine, flow, the URL name of its page (by human number), and what it may wait for.
+
+    ``waits`` are the reasons for waiting by their codes, as people call them.
+    """
 
     key: str
     flow: Flow
     page: str
+    waits: Mapping[str, _StrOrPromise] = field(default_factory=dict)
 
 
 KINDS: dict[str, Kind] = {}

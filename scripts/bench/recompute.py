@@ -79,7 +79,7 @@ def measure(clocks: int, rounds: int) -> int:
 
 def fill(tenant_id: Any, tickets: int) -> None:
     """One incident by its command, and copies of it with their clocks."""
-    from django.db import connection
+    from django.db import connection, connections
 
     from incidents.commands import open_incident
     from itsm.access.commands import create_person
@@ -109,6 +109,8 @@ def fill(tenant_id: Any, tickets: int) -> None:
             f"INSERT INTO sla_slaclock ({', '.join(of_clock)}) SELECT {chosen} FROM sla_slaclock c, {made} WHERE c.ticket_id = %s",
             [ids, first.pk],
         )
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("ANALYZE tickets_ticket, sla_slaclock")
 
 
 if __name__ == "__main__":

@@ -115,8 +115,8 @@ def test_the_page_explains_every_interval(acme: Desk, browser: Browser) -> None:
     assert page.status_code == 200
     assert "1 h 00 min of 8 h 00 min used." in text
     assert "Policy Resolution, version 1. Hours: Office hours, version 1 (UTC)." in text
-    assert 'title="3600.000000 s">1 h 00 min</td>' in text
-    assert "awaiting_caller" in text
+    assert 'title="3600.000000 s">1:00:00</td>' in text
+    assert "(Awaiting caller)" in text
     assert "another promise" in text
     assert text.count('<section class="card"') == 2
     said = html.unescape(german.content.decode())

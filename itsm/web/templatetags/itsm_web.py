@@ -51,6 +51,17 @@ def when(instant: datetime | None) -> SafeString | str:
 
 
 @register.filter
+def when_exactly(instant: datetime | None) -> SafeString | str:
+    """The same to the second, for tables whose rows add up."""
+    if instant is None:
+        return ""
+    local = timezone.localtime(instant)
+    machine = instant.astimezone(UTC).isoformat(timespec="microseconds")
+    day = date_format(local, _("j M") if local.year == timezone.localdate().year else _("j M Y"))
+    return SafeString(f'<time datetime="{machine}">{escape(day)}, {local:%H:%M:%S}</time>')
+
+
+@register.filter
 def when_short(instant: datetime | None) -> SafeString | str:
     """The same for dense lists: the time if it is today, else the day."""
     return _time(instant, short=True)

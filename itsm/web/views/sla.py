@@ -10,12 +10,14 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_safe
 
 from itsm.access.decide import allows, visible_to
 from itsm.kernel.errors import NotFound
 from itsm.sla.explain import Explanation, explain
 from itsm.sla.models import Metric
+from itsm.tickets.kinds import KINDS
 from itsm.tickets.models import Ticket
 from itsm.web.pages import TenantRequest, tenant_page
 
@@ -81,11 +83,38 @@ def clocks_page(request: TenantRequest, number: str) -> HttpResponse:
     ticket = visible_to(request.actor, Ticket.objects.all()).filter(number=number).first()
     if ticket is None:
         raise NotFound
-    clocks = [_page(found) for found in explain(request.actor, ticket)]
+    clocks = [_page(ticket.kind, found) for found in explain(request.actor, ticket)]
     return render(request, "itsm/sla/clocks.html", {"ticket": ticket, "clocks": clocks})
 
 
-def _page(found: Explanation) -> dict[str, Any]:
+#: Why a clock began, ended or went on, where that is neither a reason for waiting nor said by the operation.
+_BECAUSE = {
+    "reply": gettext_noop("replied"),
+    "started": gettext_noop("work has started"),
+    "assigned": gettext_noop("assigned"),
+    "resolved": gettext_noop("resolved"),
+    "closed": gettext_noop("closed"),
+    "canceled": gettext_noop("canceled"),
+    "moved": gettext_noop("moved to another team"),
+    "unmatched": gettext_noop("no policy means it any more"),
+    "withdrawn": gettext_noop("the policy is out of use"),
+}
+
+
+def _because(kind: str, reason: str) -> str:
+    """A reason in words; empty for one that says no more than the operation does."""
+    if (known := KINDS.get(kind)) is not None and reason in known.waits:
+        return str(known.waits[reason])
+    return _(_BECAUSE[reason]) if reason in _BECAUSE else ""
+
+
+def _exactly(micros: int) -> str:
+    """A span of a table whose rows add up: to the second."""
+    minutes, seconds = divmod(micros // 1_000_000, 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+
+
+def _page(kind: str, found: Explanation) -> dict[str, Any]:
     words = {"running": _("Runs"), "paused": _("Waits"), "stopped": _("Stopped")}
     operations = {
         "start": _("started"),
@@ -107,10 +136,12 @@ def _page(found: Explanation) -> dict[str, Any]:
                 "one": one,
                 "kind": words[one.kind],
                 "operation": operations[one.operation],
-                "worked": span(one.worked),
+                "because": _because(kind, one.reason),
+                "worked": _exactly(one.worked),
                 "exact": f"{one.worked / 1_000_000:.6f}",
             }
             for one in found.intervals
         ],
-        "sum": f"{sum(one.worked for one in found.intervals) / 1_000_000:.6f}",
+        "sum": _exactly(sum(one.worked for one in found.intervals)),
+        "exact": f"{sum(one.worked for one in found.intervals) / 1_000_000:.6f}",
     }
