@@ -98,6 +98,11 @@ app.conf.update(
         },
         "retention": {"task": "itsm.tickets.tasks.retire_all", "schedule": 3600.0, "options": {"expires": 3600}},
         "auto_close": {"task": "incidents.tasks.auto_close_all", "schedule": 300.0, "options": {"expires": 300}},
+        "review_reminders": {
+            "task": "incidents.tasks.remind_of_reviews",
+            "schedule": 300.0,
+            "options": {"expires": 300},
+        },
     },
 )
 heartbeat.install(app)

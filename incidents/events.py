@@ -28,6 +28,8 @@ KINDS = (
     kind("incident.major_update_copied", "major update", texts="body", quiet=True),
     kind("incident.major_stood_down", "because", "into", texts="reason"),
     kind("incident.major_review_due", "due_at"),
+    # Told again each day until it is done. ``commander`` is null when nobody commands it who could.
+    kind("incident.major_review_overdue", "due_at commander", quiet=True),
     kind("incident.major_resumed"),
     kind("incident.major_reviewed", "actions", texts="went_well went_badly causes actions"),
     # History that was recorded elsewhere, row by row: our state before and after (the first of a ticket has none before),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ from incidents.models import MajorAction, MajorIncident, MajorRole, MajorStakeho
 from itsm.access.decide import allows, visible_to
 from itsm.events.models import Event, EventText
 from itsm.kernel.actor import Actor
+from itsm.notify.readers import out_of_reach
 from itsm.sla.models import Metric, SlaClock
 from itsm.tenancy.models import Person
 from itsm.tickets.models import Ticket
@@ -87,6 +89,20 @@ def stakeholders(ticket: Ticket) -> list[MajorStakeholder]:
     """Who hears the updates besides those who follow the ticket."""
     found = MajorStakeholder.objects.filter(ticket_id=ticket.pk).select_related("person")
     return list(found.order_by("person__name", "pk"))
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Somebody who was named in leading it. ``unreachable`` says why nothing reaches him: ``inactive``, ``no_right``, or ""."""
+
+    row: MajorRole | MajorStakeholder
+    unreachable: str
+
+
+def reached(ticket: Ticket, rows: Sequence[MajorRole | MajorStakeholder]) -> list[Named]:
+    """The rows, each with whether its person would be told of the incident now. For readers of internal notes."""
+    unreached = out_of_reach(ticket, [row.person_id for row in rows])
+    return [Named(row, unreached.get(row.person_id, "")) for row in rows]
 
 
 def updates(ticket: Ticket) -> list[Update]:

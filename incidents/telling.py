@@ -120,6 +120,12 @@ def _major_review_due(payload: Payload, names: Names, texts: Texts) -> Told:
     return Told(_("asked for the review of the major incident by %(day)s") % {"day": day})
 
 
+def _major_review_overdue(payload: Payload, names: Names, texts: Texts) -> Told:
+    due = parse_datetime(str(payload.get("due_at") or ""))
+    day = date_format(timezone.localtime(due), "DATE_FORMAT") if due else ""
+    return Told(_("reminded of the review of the major incident, which was due by %(day)s") % {"day": day})
+
+
 def _major_resumed(payload: Payload, names: Names, texts: Texts) -> Told:
     return Told(_("leads the major incident again"))
 
@@ -158,5 +164,6 @@ def connect() -> None:
     register("incident.major_update_copied", Renderer(_major_copy))
     register("incident.major_stood_down", Renderer(_major_stood_down, internal))
     register("incident.major_review_due", Renderer(_major_review_due, internal))
+    register("incident.major_review_overdue", Renderer(_major_review_overdue, internal))
     register("incident.major_resumed", Renderer(_major_resumed, internal))
     register("incident.major_reviewed", Renderer(_major_reviewed, internal))

@@ -7,7 +7,12 @@ from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
+from incidents.flow import KIND
+from incidents.models import MajorIncident, MajorState
+from itsm.access.catalogue import Role
+from itsm.access.models import RoleGrant
 from itsm.events.models import Event
+from itsm.notify import wording
 from itsm.notify.standard import assignee_of, person_in, requester_of
 from itsm.notify.topics import Topic, hear_also, register
 
@@ -21,6 +26,21 @@ def _of_update(event: Event) -> Iterable[UUID | None]:
     if event.kind == "incident.major_update_copied":
         return requester_of(event)
     return [person_in(one) for one in event.payload.get("recipients", ())]
+
+
+def _of_review(event: Event) -> Iterable[UUID | None]:
+    """Its commander; where nobody commands it any more, those who may review it as managers of the process."""
+    commander = person_in(event.payload.get("commander"))
+    if commander is not None:
+        return [commander]
+    managers = RoleGrant.objects.valid(event.occurred_at).filter(role=Role.PROCESS_MANAGER, process=KIND)
+    return managers.values_list("person_id", flat=True)
+
+
+def _reviewed(event: Event) -> str:
+    """Why the reminder need not be told any more: the review is written, or there is none to write."""
+    due = MajorIncident.objects.filter(pk=event.ticket_id, state=MajorState.REVIEW_DUE).exists()
+    return "" if due else "reviewed"
 
 
 def connect() -> None:
@@ -39,6 +59,19 @@ def connect() -> None:
             _of_update,
             rank=15,
         ),
+        Topic(
+            "major_review",
+            _("The review of a major incident that I command is overdue"),
+            ("incident.major_review_overdue",),
+            _of_review,
+            over=_reviewed,
+            rank=27,
+        ),
+    )
+    wording.add_subject(
+        "major_review",
+        "The review of {ticket.number} is overdue: {ticket.title}",
+        "Der Rückblick auf {ticket.number} ist überfällig: {ticket.title}",
     )
     # Opening an incident with an assignee or a team assigns it.
     hear_also("assigned_me", "incident.opened")

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.contrib.auth.hashers import make_password
 
+from config.demo.majors import tell_past, tell_present
 from config.demo.stories import CATEGORIES, SERVICES, STORIES, TEAMS, Company, Step, Story
 from config.provision import activate_tenant, create_tenant, set_aside
 from incidents import commands as incident
@@ -92,15 +93,17 @@ class Desk:
             self._configure()
             self._hire(seeded)
             self._put_on_call(begin.date())
+        tell_past(self)
         moments = self._moments()
         told = 0
         for number in range(self.rounds):
             for story in STORIES:
                 self._tell(story, next(moments), told, last_round=number == self.rounds - 1)
                 told += 1
-        say(f"{self.company.name}: {told} incidents")
+        tell_present(self)
+        say(f"{self.company.name}: {told} incidents and two major ones")
         for role in ("agent", "requester", "owner", "admin"):
-            seeded.tokens[role] = create_token(actor=self._actor(role), name="demo", scopes=tuple(SCOPES))[1]
+            seeded.tokens[role] = create_token(actor=self.actor(role), name="demo", scopes=tuple(SCOPES))[1]
         relay(seeded.tenant.pk)
         activate_tenant(seeded.tenant)
         return seeded
@@ -174,7 +177,8 @@ class Desk:
         self.people[key] = person
         return person
 
-    def _actor(self, key: str) -> Actor:
+    def actor(self, key: str) -> Actor:
+        """Somebody of the company with the rights of now; keys are roles and names."""
         with tenant(self.system.tenant_id):
             actor = actor_of_person(self.system.tenant_id, self.people[key].pk)
         if actor is None:
@@ -199,7 +203,7 @@ class Desk:
         with clock.at(moment):
             portal = story.channel == "portal"
             ticket = incident.open_incident(
-                actor=self._actor(requester if portal else "agent"),
+                actor=self.actor(requester if portal else "agent"),
                 requester_id=self.people[requester].pk,
                 title=story.title.format(site=site, device=device),
                 description=story.description.format(site=site, device=device),
@@ -211,7 +215,7 @@ class Desk:
             )
             if story.team:
                 # Only its members know a restricted team; everything else is dispatched by the desk.
-                dispatcher = self._actor(worker if story.team == "People & HR" else "agent")
+                dispatcher = self.actor(worker if story.team == "People & HR" else "agent")
                 assign_ticket(actor=dispatcher, ticket_id=ticket.pk, team_id=self.teams[story.team])
         steps = story.steps[: len(story.steps) // 2] if last_round else story.steps
         for step in steps:
@@ -222,7 +226,7 @@ class Desk:
                 self._act(step, ticket, requester, worker, site, device)
 
     def _act(self, step: Step, ticket: Ticket, requester: str, worker: str, site: str, device: str) -> None:
-        actor = self._actor({"requester": requester}.get(step.who, worker))
+        actor = self.actor({"requester": requester}.get(step.who, worker))
         text = step.text.format(site=site, device=device)
         ticket_id = ticket.pk
         match step.verb:

@@ -104,11 +104,18 @@ class MajorUpdatesOut(Outgoing):
     next_update_due = serializers.DateTimeField(allow_null=True)
 
 
+class MajorPersonOut(Named):
+    """Somebody who was named. Updates do not reach whoever has left or may not read the incident: make him a watcher."""
+
+    reachable = serializers.BooleanField()
+    unreachable_because = serializers.ChoiceField(choices=["inactive", "no_right"], allow_null=True)
+
+
 class MajorRoleOut(Outgoing):
     """Who has a role."""
 
     name = serializers.CharField()
-    person = Named()
+    person = MajorPersonOut()
 
 
 class MajorRolesOut(Outgoing):
@@ -116,7 +123,7 @@ class MajorRolesOut(Outgoing):
 
     commander = Named(allow_null=True)
     roles = MajorRoleOut(many=True)
-    stakeholders = Named(many=True)
+    stakeholders = MajorPersonOut(many=True)
     allowed_verbs = serializers.ListField(
         child=serializers.ChoiceField(choices=["declare", "update", "roles", "review", "stand_down"])
     )
@@ -307,15 +314,25 @@ def _update(one: majors.Update) -> dict[str, Any]:
 
 def _people(view: ApiView, ticket: Ticket) -> dict[str, Any]:
     major = majors.major_of(ticket)
-    commander = major.commander if major else None
+    commander, roles = major.commander if major else None, majors.roles_of(ticket)
     return {
         "commander": {"id": commander.pk, "name": commander.name} if commander else None,
         "roles": [
-            {"name": row.name, "person": {"id": row.person_id, "name": row.person.name}}
-            for row in majors.roles_of(ticket)
+            {"name": row.name, "person": _person(one)}
+            for row, one in zip(roles, majors.reached(ticket, roles), strict=True)
         ],
-        "stakeholders": [{"id": row.person_id, "name": row.person.name} for row in majors.stakeholders(ticket)],
+        "stakeholders": [_person(one) for one in majors.reached(ticket, majors.stakeholders(ticket))],
         "allowed_verbs": majors.verbs_of(view.actor, ticket, major),
+    }
+
+
+def _person(named: majors.Named) -> dict[str, Any]:
+    person = named.row.person
+    return {
+        "id": person.pk,
+        "name": person.name,
+        "reachable": not named.unreachable,
+        "unreachable_because": named.unreachable or None,
     }
 
 

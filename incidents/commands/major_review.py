@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from django.db.models import Max
 
 from incidents.commands.major import led
-from incidents.commands.major_people import refuse_strangers
+from incidents.commands.major_people import may_command, refuse_strangers
 from incidents.flow import KIND
 from incidents.models import MajorAction, MajorIncident, MajorState
 from itsm.access.decide import authorize
+from itsm.events.models import Event
 from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
 from itsm.kernel.errors import Problems
@@ -25,6 +26,8 @@ from itsm.tickets.models import Ticket
 
 ACTIONS_MAX = 20
 ACTION_MAX = 1000
+#: So often people are reminded of a review that is overdue, and no more often.
+REMINDED_EVERY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,28 @@ def review_major(
             texts={**texts, "actions": "\n".join(wanted)},
         )
     return ticket
+
+
+def remind_of_review(*, actor: Actor, ticket_id: UUID) -> bool:
+    """Say that the review should have been written by now, to whoever commands. False when it is not so, or was just said."""
+    with unit_of_work(actor) as work:
+        ticket = lock_ticket(actor, ticket_id, permission="incident.update_major", kind=KIND)
+        major = read(MajorIncident, actor.tenant_id, ticket.pk)
+        if major is None or major.state != MajorState.REVIEW_DUE:
+            return False
+        due = major.review_due_at
+        if due is None or due > work.now or reminded_since(ticket.pk, work.now - REMINDED_EVERY):
+            return False
+        commands = major.commander_id is not None and may_command(actor, ticket, major.commander_id)
+        commander = major.commander_id if commands else None
+        work.emit("incident.major_review_overdue", ticket, due_at=due, commander=commander)
+    return True
+
+
+def reminded_since(ticket_id: UUID, since: datetime) -> bool:
+    """Whether people were reminded of this review after ``since``."""
+    reminders = Event.objects.filter(ticket_id=ticket_id, kind="incident.major_review_overdue")
+    return bool(reminders.filter(occurred_at__gt=since).exists())
 
 
 def _permission(actor: Actor, ticket: Ticket) -> str:

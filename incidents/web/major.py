@@ -53,10 +53,14 @@ def _late(major: MajorIncident) -> bool:
 
 def section(actor: Actor, ticket: Ticket, major: MajorIncident) -> dict[str, Any]:
     """What the desk reads of it: its own story first, the people, the news and the review."""
+    roles, stakeholders = majors.roles_of(ticket), majors.stakeholders(ticket)
+    named = majors.reached(ticket, [*roles, *stakeholders]) if major.state == MajorState.DECLARED else []
     return {
         "entries": timeline(actor, ticket, kinds="incident.major_"),
-        "roles": majors.roles_of(ticket),
-        "stakeholders": majors.stakeholders(ticket),
+        "roles": roles,
+        "stakeholders": stakeholders,
+        # Each person once, whatever the reasons for which he was named.
+        "unreached": list({one.row.person_id: one for one in named if one.unreachable}.values()),
         "review": majors.review_of(ticket) if major.state == MajorState.REVIEWED else None,
     }
 

@@ -100,7 +100,7 @@ def actions(reason_form: type[TicketForm]) -> dict[str, Action]:
         "major-update": Action(
             _("Send update"), forms.UpdateForm, _update, "send_major_update", tell, _("The update is sent.")
         ),
-        "major-roles": Action(_("Save"), forms.RolesForm, _roles, "change_major_roles", lead, _("Saved.")),
+        "major-roles": Action(_("Change roles"), forms.RolesForm, _roles, "change_major_roles", lead, _("Saved.")),
         "drop-stakeholder": Action(
             _("Remove"), forms.DropStakeholderForm, _drop, "change_major_roles", lead, _("Saved.")
         ),
@@ -135,4 +135,4 @@ REFUSALS: dict[tuple[str, str], str] = {
 
 def verbs(found: dict[str, Action]) -> dict[str, Any]:
     """What people call them, where a refusal names them."""
-    return {action.verb: action.label for action in found.values() if action.verb != "change_major_roles"}
+    return {action.verb: action.label for name, action in found.items() if name != "drop-stakeholder"}

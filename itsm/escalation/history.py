@@ -50,6 +50,12 @@ class Told:
         due = [(instant, number) for number, instant in enumerate(self.run.step_due, start=1) if instant is not None]
         return min(due)[1] if due and self.is_running and self.run.next_due_at is not None else None
 
+    @property
+    def next_is_the_end(self) -> bool:
+        """Whether no step comes any more: nobody has answered then, and the policy does what it says for that."""
+        number = self.next_step
+        return number is not None and number > len(self.run.policy_version.terms.get("steps", ()))
+
 
 def escalations(actor: Actor, ticket: Ticket, limit: int = 50) -> list[Told]:
     """The runs of a ticket that the actor has fetched through visible_to(), newest first; none for who does not work on it."""

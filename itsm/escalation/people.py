@@ -52,7 +52,7 @@ def stand_ins(ticket: Ticket) -> Found:
 def on_call_person(action: Action, ticket: Ticket, at: datetime) -> UUID | None:
     """The first person on call who may work on the ticket, from the action's level down; None for a gap."""
     for _, ask in _levels(action.ids["schedule"], int(action.values["level"]), at):
-        able = _able(ask()[0], ticket)
+        able = desk_readers(ask()[0], ticket)
         if able:
             return able[0]
     return None
@@ -86,7 +86,7 @@ def _first(places: list[Asked], ticket: Ticket) -> Found:
     found = Found()
     for name, ask in places:
         people, why = ask()
-        able = _able(people, ticket)
+        able = desk_readers(people, ticket)
         if able:
             found.people, found.by = able, name
             return found
@@ -129,7 +129,7 @@ def _holders(condition: Q) -> list[UUID]:
     return list(people.order_by("name", "pk").values_list("pk", flat=True))
 
 
-def _able(people: Iterable[UUID], ticket: Ticket) -> list[UUID]:
+def desk_readers(people: Iterable[UUID], ticket: Ticket) -> list[UUID]:
     """Those who are here and read the desk's side of the ticket: agents, and managers and owners of its process.
 
     The same as asking the permission table for each of them (``ticket.read_internal``), by one statement for all.

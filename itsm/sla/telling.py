@@ -23,7 +23,7 @@ def _metric(payload: Payload) -> str:
 
 def _when(text: Any) -> str:
     try:
-        return date_format(timezone.localtime(datetime.fromisoformat(str(text))), "SHORT_DATETIME_FORMAT")
+        return date_format(timezone.localtime(datetime.fromisoformat(str(text))), "DATETIME_FORMAT")
     except ValueError:
         return ""
 

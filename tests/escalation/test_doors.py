@@ -142,6 +142,22 @@ def test_the_ticket_page_shows_and_stops_what_runs(acme: Desk) -> None:
     assert browser(acme, "requester").post(button).status_code == 403
 
 
+def test_after_the_last_step_no_step_comes_but_the_end(acme: Desk) -> None:
+    made = policy(acme, ("0s", TEAM), ("15m", MANAGERS), loop_gap="15m")
+    ticket = asked_for(acme)
+    address = f"{acme.prefix}/incidents/{ticket.number}/"
+    with at(1, 10):
+        start(acme, ticket, made)
+    tick(on(1, 10))
+    assert "Step 2 comes" in browser(acme, "agent").get(address).content.decode()
+    tick(on(1, 10, 15))
+    page = browser(acme, "agent").get(address).content.decode()
+    assert ("Ends unanswered" in page, "Step 3 comes" in page) == (True, False)
+    tick(on(1, 10, 30))
+    page = browser(acme, "agent").get(address).content.decode()
+    assert ("Ends unanswered" in page, "Nobody answered" in page) == (False, True)
+
+
 def test_a_policy_is_started_on_the_page(acme: Desk) -> None:
     chain = policy(acme, ("0s", TEAM))
     ticket = acme.incident()

@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 
 from incidents.commands import resolve_incident
+from itsm.access.commands import create_person, set_person_active
 from itsm.events.models import Event
+from itsm.events.relay import relay
+from itsm.notify.models import Dispatch
+from itsm.tickets.commands import watch_ticket
 from itsm.tickets.models import Ticket
 from tests.api.caller import Caller, problem
 from tests.factories import Desk
@@ -44,7 +48,15 @@ def test_declare_tell_appoint_resolve_review(acme: Desk) -> None:
     )  # fmt: skip
     people = agent.get(f"{here}major/roles/")
     assert people.json()["roles"] == [
-        {"name": "Technical lead", "person": {"id": str(owner.pk), "name": "owner of acme"}}
+        {
+            "name": "Technical lead",
+            "person": {
+                "id": str(owner.pk),
+                "name": "owner of acme",
+                "reachable": True,
+                "unreachable_because": None,
+            },
+        }
     ]
     assert people.json()["allowed_verbs"] == ["update", "roles", "stand_down"]
     change = {"commander": str(owner.pk), "roles": [{"name": "technical lead", "person": None}]}
@@ -120,6 +132,46 @@ def test_a_requester_reads_the_news_and_not_who_leads(acme: Desk) -> None:
     assert "We look at it." in story
     assert "secret" not in story
     problem(Caller(acme, "colleague").get(f"{here}major/updates/"), 404, "not_found")
+
+
+def test_whom_updates_do_not_reach_is_said_when_they_are_named(acme: Desk) -> None:
+    agent, ticket = Caller(acme), acme.incident()
+    here = f"incidents/{ticket.number}/"
+    led = agent.post(f"{here}declare-major/", {"reason": "x"}, If_Match=agent.get(here)["ETag"])
+    someone = create_person(actor=acme.actor("admin"), name="Somebody outside", email="out@acme.example")
+    named = [acme.people[one].pk for one in ("auditor", "admin", "requester", "other_manager")]
+    body = {
+        "roles": [{"name": "Herald", "person": str(acme.people["colleague"].pk)}],
+        "add_stakeholders": [str(one) for one in (*named, someone.pk)],
+    }
+    people = agent.post(f"{here}major/roles/", body, If_Match=led["ETag"])
+    assert (people.json()["roles"][0]["person"]["reachable"], people.status_code) == (False, 200)
+
+    def why() -> dict[str, tuple[bool, str | None]]:
+        found = agent.get(f"{here}major/roles/").json()["stakeholders"]
+        return {one["name"]: (one["reachable"], one["unreachable_because"]) for one in found}
+
+    assert why() == {
+        "admin of acme": (True, None),
+        "auditor of acme": (True, None),
+        "other_manager of acme": (False, "no_right"),
+        "requester of acme": (True, None),
+        "Somebody outside": (False, "no_right"),
+    }
+    watch_ticket(actor=acme.actor("agent"), ticket_id=ticket.pk, person_id=someone.pk)
+    set_person_active(actor=acme.actor("admin"), person_id=acme.people["auditor"].pk, active=False)
+    assert {name: said for name, said in why().items() if said != (True, None)} == {
+        "auditor of acme": (False, "inactive"),
+        "other_manager of acme": (False, "no_right"),
+    }, "watching opens it; leaving closes it"
+    # What is said is what happens: the ledger drops exactly those.
+    agent.post(f"{here}major/updates/", {"body": "We look at it."})
+    relay(acme.tenant.pk)
+    with acme.inside():
+        dropped = Dispatch.objects.filter(status="dropped", notification__topic="major_update")
+        assert set(dropped.values_list("person__name", "reason")) == {("other_manager of acme", "no_right")}
+    for stranger in ("requester", "colleague"):
+        assert Caller(acme, stranger).get(f"{here}major/roles/").status_code in (403, 404)
 
 
 def test_the_other_tenant_knows_nothing(acme: Desk, globex: Desk) -> None:

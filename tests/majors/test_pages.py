@@ -11,6 +11,7 @@ from incidents.commands import declare_major, resolve_incident
 from incidents.models import MajorAction, MajorIncident
 from itsm.events.models import Event
 from itsm.kernel import clock
+from itsm.tickets.commands import watch_ticket
 from itsm.tickets.models import Ticket
 from tests.factories import Desk
 from tests.web.conftest import Browser, browser  # noqa: F401 - a fixture
@@ -84,6 +85,30 @@ def test_a_requester_sees_that_it_is_one_and_when_news_comes(acme: Desk, browser
     for name in ("declare-major", "major-update", "major-roles", "children", "stand-down", "major-review"):
         assert post(browser("requester"), acme, ticket, name, reason="x").status_code == 403
     assert browser("requester").get(f"{acme.prefix}/incidents/major/").status_code == 403
+
+
+def test_the_page_warns_of_people_whom_updates_do_not_reach(acme: Desk, browser: Browser) -> None:  # noqa: F811
+    agent, ticket = browser("agent"), acme.incident()
+    declare_major(actor=acme.actor("agent"), ticket_id=ticket.pk, reason="x")
+    post(agent, acme, ticket, "major-roles", role="Herald", person="owner of acme", stakeholder="auditor@acme.example")
+    assert "Updates do not reach" not in text(agent.get(url(acme, ticket)))
+    post(
+        agent,
+        acme,
+        ticket,
+        "major-roles",
+        role="Scribe",
+        person="other_manager of acme",
+        stakeholder="other_manager@acme.example",
+    )
+    page = text(agent.get(url(acme, ticket)))
+    warning = page.split("Updates do not reach:")[1].split("</ul>")[0]
+    assert warning.count("other_manager of acme") == 1
+    assert "may not read this incident. Add this person as a watcher." in warning
+    assert "auditor of acme" not in warning
+    assert "Updates do not reach" not in text(browser("requester").get(url(acme, ticket)))
+    watch_ticket(actor=acme.actor("agent"), ticket_id=ticket.pk, person_id=acme.people["other_manager"].pk)
+    assert "Updates do not reach" not in text(agent.get(url(acme, ticket)))
 
 
 def test_a_refusal_is_shown_where_it_was_sent(acme: Desk, browser: Browser) -> None:  # noqa: F811
