@@ -14,7 +14,9 @@ from itsm.access.commands import create_person, grant_role, invite_user
 from itsm.events.models import Event
 from itsm.events.write import unit_of_work
 from itsm.kernel.actor import Actor
-from itsm.tenancy.models import SLUG, Person, Tenant, User
+from itsm.kernel.errors import Problems
+from itsm.tenancy.locale import check_language, check_time_zone
+from itsm.tenancy.models import SLUG, Person, Tenant, TenantSettings, User
 from itsm.tenancy.roles import database_role
 
 
@@ -33,13 +35,17 @@ def create_tenant(
     host: str | None = None,
     admin_email: str = "",
     admin_name: str = "Administrator",
+    time_zone: str = "",
+    language: str = "",
     activate: bool = True,
 ) -> Created:
-    """Create (or finish creating) a tenant. Raises ValidationError for a slug or host that cannot be used.
+    """Create (or finish creating) a tenant. Raises ValidationError for a slug, host, zone or language that cannot be used.
 
-    The row is inactive until everything inside stands, so that a crash in between leaves nothing that anybody can enter.
+    ``time_zone`` is also that of its first calendars, whose zone is for good. The row is inactive until everything inside stands,
+    so that a crash in between leaves nothing that anybody can enter.
     """
     SLUG(slug)
+    place = _place(time_zone, language)
     with database_role("owner") as alias:
         tenant = Tenant.objects.using(alias).filter(slug=slug).first()
         if tenant is not None and tenant.is_active:
@@ -52,6 +58,7 @@ def create_tenant(
     actor = Actor.system(tenant.pk, "provision")
     password = None
     with unit_of_work(actor) as work:
+        TenantSettings.objects.get_or_create(tenant_id=tenant.pk, defaults=place)
         for provision in PROVISION:
             provision(tenant.pk)
         if not Event.objects.filter(kind="tenant.created").exists():
@@ -61,6 +68,18 @@ def create_tenant(
     if activate:
         activate_tenant(tenant)
     return Created(tenant, password)
+
+
+def _place(time_zone: str, language: str) -> dict[str, str]:
+    """Where a tenant is; what is not said is left to the defaults."""
+    problems = Problems()
+    if time_zone:
+        check_time_zone(problems, time_zone)
+    if language:
+        check_language(problems, language)
+    if problems.found:
+        raise ValidationError([problem.detail for problem in problems.found])
+    return {name: value for name, value in (("time_zone", time_zone), ("language", language)) if value}
 
 
 def activate_tenant(tenant: Tenant) -> None:

@@ -33,7 +33,7 @@ from itsm.oncall.layers import LayerRules
 from itsm.tenancy.context import tenant
 from itsm.tenancy.models import Person, Tenant, User
 from itsm.tickets.commands import assign_ticket, comment_on_ticket
-from itsm.tickets.commands.configuration import create_category, create_service, update_settings
+from itsm.tickets.commands.configuration import create_category, create_service
 from itsm.tickets.models import Ticket
 
 #: How often the list of stories is told; the last telling is still under way.
@@ -86,7 +86,11 @@ class Desk:
     def build(self, say: Callable[[str], None]) -> Seeded:
         """Create the tenant and tell every story; answers logins and tokens."""
         set_aside(self.company.slug)  # what an earlier try, killed half-way, has left
-        seeded = Seeded(create_tenant(self.company.slug, name=self.company.name, activate=False).tenant)
+        company = self.company
+        tenant = create_tenant(
+            company.slug, name=company.name, time_zone=company.time_zone, language=company.language, activate=False
+        ).tenant
+        seeded = Seeded(tenant)
         self.system = Actor.system(seeded.tenant.pk, "demo")
         begin = self.today - timedelta(days=30)
         with clock.at(begin):
@@ -118,7 +122,6 @@ class Desk:
             parent = create_category(actor=self.system, name=top)
             for name in below:
                 self.categories[name] = create_category(actor=self.system, name=name, parent_id=parent.pk).pk
-        update_settings(actor=self.system, time_zone=self.company.time_zone, language=self.company.language)
 
     def _hire(self, seeded: Seeded) -> None:
         organisations = [create_organisation(actor=self.system, name=name) for name in self.company.organisations]

@@ -14,7 +14,9 @@ from config.provision import create_tenant
 from itsm.access.actors import tenants_of_user
 from itsm.access.commands import create_person, grant_role, invite_user, set_person_active
 from itsm.events.models import Event, FeedHead
-from itsm.tenancy.models import Person, Tenant, User
+from itsm.sla.models import SlaCalendar
+from itsm.tenancy.context import tenant
+from itsm.tenancy.models import Person, Tenant, TenantSettings, User
 from itsm.tickets.kinds import KINDS
 from itsm.tickets.models import NumberSeries, PriorityRule, WorkKind
 from tests.committed import CommittedDatabase
@@ -92,6 +94,18 @@ def test_the_command_says_how_the_first_admin_signs_in(
     assert "admin login: ada@both.example  password: " in capsys.readouterr().out
     call_command("create_tenant", "globex", "--admin-email", "ada@both.example")
     assert "admin login: ada@both.example  (there already; its password stays)" in capsys.readouterr().out
+
+
+def test_a_desk_is_where_it_was_said_to_be(committed_db: CommittedDatabase) -> None:
+    """Its first calendars have its zone, which cannot be changed later."""
+    call_command("create_tenant", "acme", "--time-zone", "America/Toronto", "--language", "de")
+    with tenant(Tenant.objects.get(slug="acme").pk):
+        assert TenantSettings.objects.values_list("time_zone", "language").get() == ("America/Toronto", "de")
+        assert set(SlaCalendar.objects.values_list("time_zone", flat=True)) == {"America/Toronto"}
+    for option, value, said in (("--time-zone", "Toronto", "time_zone"), ("--language", "xx", "language")):
+        with pytest.raises(CommandError, match=said):
+            call_command("create_tenant", "globex", option, value)
+    assert not Tenant.objects.filter(slug="globex").exists()
 
 
 def test_one_user_in_two_tenants_is_two_people(committed_db: CommittedDatabase) -> None:

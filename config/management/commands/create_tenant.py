@@ -22,6 +22,14 @@ class Command(BaseCommand):
             "--admin-email", default="", help="the first tenant admin; a new login's password is printed, once"
         )
         parser.add_argument("--admin-name", default="Administrator")
+        parser.add_argument(
+            "--time-zone",
+            default="",
+            help="such as Europe/Berlin (default: UTC); that of its first calendars is for good",
+        )
+        parser.add_argument(
+            "--language", default="", help="of pages and mails where nobody has chosen one (default: en)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -31,6 +39,8 @@ class Command(BaseCommand):
                 host=options["host"],
                 admin_email=options["admin_email"],
                 admin_name=options["admin_name"],
+                time_zone=options["time_zone"],
+                language=options["language"],
             )
         except ValidationError as error:
             raise CommandError("; ".join(error.messages)) from None
