@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from incidents.commands import resolve_incident
@@ -66,8 +68,8 @@ def test_declare_tell_appoint_resolve_review(acme: Desk) -> None:
     resolve_incident(actor=acme.actor("agent"), ticket_id=ticket.pk, close_code="known_error", close_notes="x")
     due = agent.get(f"{here}major/review/")
     assert (due.json()["state"], due.json()["causes"]) == ("review_due", None)
-    review = {"went_well": "Quick", "went_badly": "No spare", "causes": "Old switch"}
-    review |= {"actions": [{"text": "Buy one", "owner": str(owner.pk), "due_on": "2100-01-31"}]}  # type: ignore[dict-item]
+    review: dict[str, Any] = {"went_well": "Quick", "went_badly": "No spare", "causes": "Old switch"}
+    review |= {"actions": [{"text": "Buy one", "owner": str(owner.pk), "due_on": "2100-01-31"}]}
     problem(agent.post(f"{here}major/review/", review, If_Match=due["ETag"]), 403, "forbidden")
     done = Caller(acme, "owner").post(f"{here}major/review/", review, If_Match=due["ETag"])
     assert (done.status_code, done.json()["state"], done.json()["went_badly"]) == (200, "reviewed", "No spare")

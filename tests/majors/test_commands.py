@@ -126,7 +126,7 @@ def test_bad_input_is_named_and_nothing_happens(acme: Desk) -> None:
         ({"stakeholder_ids": [acme.tenant.pk]}, "/stakeholders", "unknown_reference"),
     ):
         with pytest.raises(Invalid) as refused:
-            declare_major(actor=agent, ticket_id=ticket.pk, **{"reason": "x", **given})  # type: ignore[arg-type]
+            declare_major(actor=agent, ticket_id=ticket.pk, **{"reason": "x", **given})
         assert [(p.pointer, p.code) for p in refused.value.problems] == [(place, code)]
     with pytest.raises(Conflict):
         declare_major(actor=agent, ticket_id=ticket.pk, reason="x", expected_version=99)
@@ -135,9 +135,13 @@ def test_bad_input_is_named_and_nothing_happens(acme: Desk) -> None:
 
 def test_strangers_to_a_restricted_team_have_nothing_to_do_with_its_major_incident(acme: Desk) -> None:
     hr, ticket = acme.actor("hr"), acme.incident("hr", team_id=acme.teams["hr"].pk)
-    for given in ({"commander_id": acme.people["agent"].pk}, {"stakeholder_ids": [acme.people["owner"].pk]}):
+    several: tuple[dict[str, Any], ...] = (
+        {"commander_id": acme.people["agent"].pk},
+        {"stakeholder_ids": [acme.people["owner"].pk]},
+    )
+    for given in several:
         with pytest.raises(Invalid, match="restricted"):
-            declare_major(actor=hr, ticket_id=ticket.pk, reason="x", **given)  # type: ignore[arg-type]
+            declare_major(actor=hr, ticket_id=ticket.pk, reason="x", **given)
     with pytest.raises(NotFound):
         declare_major(actor=acme.actor("agent"), ticket_id=ticket.pk, reason="x")
     declare_major(actor=hr, ticket_id=ticket.pk, reason="x", stakeholder_ids=[acme.people["hr"].pk])
@@ -342,7 +346,7 @@ def test_a_review_that_cannot_be_used_is_named(acme: Desk) -> None:
         ({"actions": [Action("x", acme.tenant.pk, date(2100, 1, 1))]}, {"/actions"}),
     ):
         with pytest.raises(Invalid) as refused:
-            _review(acme, "agent", ticket, **given)  # type: ignore[arg-type]
+            _review(acme, "agent", ticket, **given)
         assert {p.pointer for p in refused.value.problems} == places
     assert major(acme, ticket).state == MajorState.REVIEW_DUE
     with acme.inside():

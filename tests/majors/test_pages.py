@@ -14,7 +14,7 @@ from itsm.kernel import clock
 from itsm.tickets.commands import watch_ticket
 from itsm.tickets.models import Ticket
 from tests.factories import Desk
-from tests.web.conftest import Browser, browser  # noqa: F401 - a fixture
+from tests.web.conftest import Browser
 from tests.web.sending import post, text, url
 
 pytestmark = pytest.mark.django_db
@@ -25,7 +25,7 @@ def major(desk: Desk, ticket: Ticket) -> MajorIncident:
         return MajorIncident.objects.get(pk=ticket.pk)
 
 
-def test_declare_lead_tell_resolve_review(acme: Desk, browser: Browser) -> None:  # noqa: F811
+def test_declare_lead_tell_resolve_review(acme: Desk, browser: Browser) -> None:
     agent, ticket, child = browser("agent"), acme.incident(impact=1, urgency=1), acme.incident("colleague")
     assert "Declare a major incident" in text(agent.get(url(acme, ticket)))
     for name, data in (
@@ -65,7 +65,7 @@ def test_declare_lead_tell_resolve_review(acme: Desk, browser: Browser) -> None:
         assert MajorAction.objects.get().owner_id == acme.people["owner"].pk
 
 
-def test_standing_down_takes_the_banner_away(acme: Desk, browser: Browser) -> None:  # noqa: F811
+def test_standing_down_takes_the_banner_away(acme: Desk, browser: Browser) -> None:
     agent, ticket = browser("agent"), acme.incident()
     declare_major(actor=acme.actor("agent"), ticket_id=ticket.pk, reason="x")
     assert post(agent, acme, ticket, "stand-down", reason="").status_code == 400
@@ -75,7 +75,7 @@ def test_standing_down_takes_the_banner_away(acme: Desk, browser: Browser) -> No
     assert "One shop only." in page
 
 
-def test_a_requester_sees_that_it_is_one_and_when_news_comes(acme: Desk, browser: Browser) -> None:  # noqa: F811
+def test_a_requester_sees_that_it_is_one_and_when_news_comes(acme: Desk, browser: Browser) -> None:
     ticket = acme.incident()
     declare_major(actor=acme.actor("agent"), ticket_id=ticket.pk, reason="secret reason")
     page = text(browser("requester").get(url(acme, ticket)))
@@ -87,7 +87,7 @@ def test_a_requester_sees_that_it_is_one_and_when_news_comes(acme: Desk, browser
     assert browser("requester").get(f"{acme.prefix}/incidents/major/").status_code == 403
 
 
-def test_the_page_warns_of_people_whom_updates_do_not_reach(acme: Desk, browser: Browser) -> None:  # noqa: F811
+def test_the_page_warns_of_people_whom_updates_do_not_reach(acme: Desk, browser: Browser) -> None:
     agent, ticket = browser("agent"), acme.incident()
     declare_major(actor=acme.actor("agent"), ticket_id=ticket.pk, reason="x")
     post(agent, acme, ticket, "major-roles", role="Herald", person="owner of acme", stakeholder="auditor@acme.example")
@@ -111,7 +111,7 @@ def test_the_page_warns_of_people_whom_updates_do_not_reach(acme: Desk, browser:
     assert "Updates do not reach" not in text(agent.get(url(acme, ticket)))
 
 
-def test_a_refusal_is_shown_where_it_was_sent(acme: Desk, browser: Browser) -> None:  # noqa: F811
+def test_a_refusal_is_shown_where_it_was_sent(acme: Desk, browser: Browser) -> None:
     agent, ticket = browser("agent"), acme.incident()
     refused = post(agent, acme, ticket, "major-update", body="x")
     assert (refused.status_code, "is no major incident" in text(refused)) == (409, True)
@@ -129,7 +129,7 @@ def test_a_refusal_is_shown_where_it_was_sent(acme: Desk, browser: Browser) -> N
         assert list(kinds) == ["incident.major_declared"]
 
 
-def test_the_list_is_empty_then_pages(acme: Desk, browser: Browser, monkeypatch: Any) -> None:  # noqa: F811
+def test_the_list_is_empty_then_pages(acme: Desk, browser: Browser, monkeypatch: Any) -> None:
     agent = browser("agent")
     assert "No major incident." in text(agent.get(f"{acme.prefix}/incidents/major/"))
     monkeypatch.setattr("incidents.web.major.PAGE", 2)
@@ -147,14 +147,14 @@ def test_the_list_is_empty_then_pages(acme: Desk, browser: Browser, monkeypatch:
     assert agent.get(f"{acme.prefix}/incidents/major/?before=x").status_code == 404
 
 
-def test_restricted_majors_are_for_members(acme: Desk, browser: Browser) -> None:  # noqa: F811
+def test_restricted_majors_are_for_members(acme: Desk, browser: Browser) -> None:
     ticket = acme.incident("hr", team_id=acme.teams["hr"].pk)
     declare_major(actor=acme.actor("hr"), ticket_id=ticket.pk, reason="x")
     assert ticket.number not in text(browser("agent").get(f"{acme.prefix}/incidents/major/"))
     assert ticket.number in text(browser("hr").get(f"{acme.prefix}/incidents/major/"))
 
 
-def test_an_overdue_update_says_so(acme: Desk, browser: Browser) -> None:  # noqa: F811
+def test_an_overdue_update_says_so(acme: Desk, browser: Browser) -> None:
     with clock.at(datetime(2026, 1, 5, 10, tzinfo=UTC)):
         ticket = acme.incident()
         declare_major(actor=acme.actor("agent"), ticket_id=ticket.pk, reason="x")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -26,7 +26,7 @@ class NewCalendar(Shape):
 class CalendarChanges(Shape):
     """Hours are not patched: they are the next version."""
 
-    remedies = {"hours": "Use POST …/versions/.", "time_zone": "The zone of a calendar is for good."}  # noqa: RUF012
+    remedies: ClassVar = {"hours": "Use POST …/versions/.", "time_zone": "The zone of a calendar is for good."}
     name = Text(max_length=_NAME_MAX, required=False, allow_blank=False)
     is_active = serializers.BooleanField(required=False)
 
@@ -165,7 +165,7 @@ class NewPolicy(Shape):
 class PolicyChanges(Shape):
     """Terms are not patched: they are the next version."""
 
-    remedies = {"terms": "Use POST …/versions/.", "position": "Use POST /sla-policies/order/."}  # noqa: RUF012
+    remedies: ClassVar = {"terms": "Use POST …/versions/.", "position": "Use POST /sla-policies/order/."}
     name = Text(max_length=_NAME_MAX, required=False, allow_blank=False)
     is_active = serializers.BooleanField(required=False)
     apply = serializers.BooleanField(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from rest_framework import serializers
@@ -49,7 +49,7 @@ class NewEndpoint(Shape):
 class EndpointChanges(Shape):
     """What changes; what is left out stays. ``is_active`` true after it was switched off forgets its failures."""
 
-    remedies = {"secret": "Use POST …/rotate/."}  # noqa: RUF012
+    remedies: ClassVar = {"secret": "Use POST …/rotate/."}
     name = Text(max_length=_NAME_MAX, required=False, allow_blank=False)
     url = Text(max_length=_URL_MAX, required=False, allow_blank=False)
     kinds = serializers.ListField(child=Text(max_length=_KIND_MAX), required=False, max_length=_KINDS_MAX)
